@@ -6,6 +6,7 @@ shapes and attributes of the drawing are kept.
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -156,11 +157,13 @@ def render(spec: dict[str, Any], prefix: str) -> Drawing:
     return finish(draw(spec), prefix)
 
 
-def draw(spec: dict[str, Any]) -> dict[str, Any]:
-    """Draw a safe spec: ``svg``, or the ``reason`` why that failed."""
+def draw(spec: dict[str, Any], kind: str = "svg") -> dict[str, Any]:
+    """Draw a safe spec: ``svg``, or ``png`` in base64, or the ``reason`` why that failed."""
     import vl_convert
 
     try:
+        if kind == "png":
+            return {"png": base64.b64encode(vl_convert.vegalite_to_png(spec, scale=2, allowed_base_urls=[])).decode()}
         return {"svg": vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])}
     except (ValueError, TypeError) as error:
         lines = [line for line in str(error).splitlines() if line.strip() and not line.lstrip().startswith("at ")]

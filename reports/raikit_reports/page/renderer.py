@@ -1,10 +1,11 @@
-"""Draw the figures of foreign checks in a child process, within limits of time and memory.
+"""Draw figures of a page or a tracker in a child process, within limits of time and memory.
 
 A spec can make the renderer abort its process, loop, or take gigabytes. Then only that figure is lost.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -21,7 +22,7 @@ from raikit_reports.page import figures
 
 _MOST_DRAWN = 16 << 20  # bytes of one answer
 
-# Reads a spec a line and writes what `figures.draw` makes of it. -P keeps the working folder out of the import path.
+# Reads a kind and a spec a line, and writes what `figures.draw` makes of it. -P keeps the working folder out of the import path.
 _PROGRAM = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[1]), int(sys.argv[1])))
@@ -29,7 +30,8 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 sys.path[:] = json.loads(sys.argv[2])
 from raikit_reports.page import figures
 for line in sys.stdin:
-    print(json.dumps(figures.draw(json.loads(line))), flush=True)
+    kind, spec = json.loads(line)
+    print(json.dumps(figures.draw(spec, kind)), flush=True)
 """
 
 
@@ -53,18 +55,30 @@ class ForeignRenderer:
 
     def render(self, spec: dict[str, Any], prefix: str) -> figures.Drawing:
         """Draw a safe spec as SVG; if that fails, return the reason."""
+        return figures.finish(self._draw(spec, "svg"), prefix)
+
+    def png(self, spec: dict[str, Any]) -> bytes | None:
+        """Draw a safe spec as PNG at twice its size; None if that fails."""
+        try:
+            return base64.b64decode(self._draw(spec, "png")["png"]) or None
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _draw(self, spec: dict[str, Any], kind: str) -> dict[str, Any]:
+        """Return what `figures.draw` makes of a spec, or the ``reason`` why it made nothing."""
         process = self._process or self._start()
         assert process.stdin is not None
         try:
-            process.stdin.write(json.dumps(spec).encode() + b"\n")
+            process.stdin.write(json.dumps([kind, spec]).encode() + b"\n")
             process.stdin.flush()
-            return figures.finish(json.loads(self._answer(process)), prefix)
+            drawn = json.loads(self._answer(process))
+            return drawn if isinstance(drawn, dict) else {}
         except (OSError, ValueError):
             more = f"if it lacked memory, raise {variable('figure_megabytes')} or ulimit -v"
-            return figures.Drawing(None, reason=f"the renderer ended ({_ending(self._end())}); {more}")
+            return {"reason": f"the renderer ended ({_ending(self._end())}); {more}"}
         except TimeoutError as error:
             self._end()
-            return figures.Drawing(None, reason=str(error))
+            return {"reason": str(error)}
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter

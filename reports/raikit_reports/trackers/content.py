@@ -10,6 +10,7 @@ from typing import Any
 import raikit
 from raikit.files import is_plain_file
 from raikit_reports.page.figures import safe_spec
+from raikit_reports.page.renderer import ForeignRenderer
 from raikit_reports.texts import flat
 
 _MOST_FIGURES = 12
@@ -66,24 +67,26 @@ def numbers(record: raikit.Record, *, groups: bool) -> dict[str, float]:
 
 
 def images(record: raikit.Record) -> Iterator[tuple[str, str, bytes]]:
-    """Yield name, title and PNG of the figures that statements rest on; those of foreign checks are left to the report."""
+    """Yield name, title and PNG of the figures that statements rest on; those of foreign checks are left to the report.
+
+    They are drawn in a process of their own, because labels of data lie in them; one that cannot be drawn is left out.
+    """
     checks = {check.name: check for check in record.checks if check.plugin == "raikit"}
     wanted: dict[tuple[str, str], None] = {}
     for statement in raikit.statements(record):
         wanted |= {(statement.check, figure): None for figure in statement.figures if statement.check in checks}
-    for check, name in list(wanted)[:_MOST_FIGURES]:
-        figure = next((figure for figure in checks[check].figures if figure.id == name), None)
-        if figure is not None and figure.spec is not None:
-            yield f"{check}/{name}", figure.title, _png(figure)
+    with ForeignRenderer() as renderer:
+        for check, name in list(wanted)[:_MOST_FIGURES]:
+            figure = next((figure for figure in checks[check].figures if figure.id == name), None)
+            if figure is not None and figure.spec is not None and (drawn := renderer.png(_light(figure))) is not None:
+                yield f"{check}/{name}", figure.title, drawn
 
 
-def _png(figure: raikit.Figure) -> bytes:
-    import vl_convert
-
-    spec: dict[str, Any] = safe_spec(figure)
-    spec["background"] = "white"
-    drawn: bytes = vl_convert.vegalite_to_png(_without_roles(spec), scale=2, allowed_base_urls=[])
-    return drawn
+def _light(figure: raikit.Figure) -> dict[str, Any]:
+    """Return a spec in the colours of the light theme, on white."""
+    light: dict[str, Any] = _without_roles(safe_spec(figure))
+    light["background"] = "white"
+    return light
 
 
 _ROLES = {"ink": "#15191e", "ink-2": "#4d5661", "rule": "#7d8793", "line": "#dde1e6", "q1": "#eff1f4", "q2": "#d5dae1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
 
@@ -112,3 +113,27 @@ def test_a_tracker_that_is_not_installed_is_one_sentence(audited, monkeypatch):
     monkeypatch.delitem(sys.modules, "raikit_reports.trackers.mlflow", raising=False)
     with pytest.raises(RunError, match=r"trackers.mlflow needs a package that is not installed: pip install mlflow-skinny"):
         trackers.log(record, run)
+
+
+def test_a_figure_that_ends_its_renderer_is_left_out_and_the_others_are_drawn(audited):
+    record, _ = audited()
+    (check, name), *others = [name.rsplit("/", 1) for name, _, _ in content.images(record)]
+    figure = next(figure for one in record.checks if one.name == check for figure in one.figures if figure.id == name)
+    figure.spec = {"data": {"values": [{"a": 1}]}, "mark": "bar", "width": 10**9, "height": 10**9, "encoding": {"x": {"field": "a"}}}
+    assert [name.rsplit("/", 1) for name, _, _ in content.images(record)] == others
+
+
+@pytest.mark.parametrize("put", ["a link", "a link to a pipe", "a pipe", "a folder"])
+def test_trackers_take_plain_files_of_the_run_only(tmp_path, put):
+    secret, path = tmp_path / "secret", tmp_path / "run" / "audit.json"
+    path.parent.mkdir()
+    (path.parent / "report.md").write_text("a report")
+    if put == "a folder":
+        path.mkdir()
+    elif "pipe" in put:
+        os.mkfifo(secret if "link" in put else path)
+    else:
+        secret.write_text("secret")
+    if "link" in put:
+        path.symlink_to(secret)
+    assert content.files(path.parent) == [path.parent / "report.md"]

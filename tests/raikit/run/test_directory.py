@@ -38,6 +38,8 @@ def test_what_differs_from_the_interrupted_run_is_named_to_the_key(change, says)
         ("[]", "this is not a record of an audit, or it was changed"),
         ('{"name": "m", "verdict": "pass", "gate": {"verdict": "pass"}}', "this is not a record of an audit"),
         ('{"schema_version": "1", "name": 3}', "this is not a record of an audit, or it was changed"),
+        ('{"schema_version": "1", "name": "m", "verdict": "pass", "gate": {"verdict": "pass", "exit_code": 0}, "confidence": -1e308}',
+         "this is not a record of an audit, or it was changed"),
         ('{"schema_version": "9"}', "schema version '9'"),
     ],
 )

@@ -108,6 +108,16 @@ def test_a_damaged_file_is_one_sentence(numbers, loaded, tmp_path, content):
         loaded(numbers())
 
 
+@pytest.mark.parametrize("of", ["input", "output"])
+def test_names_that_are_no_text_are_one_sentence(numbers, loaded, tmp_path, of):
+    linear(tmp_path / "m.onnx")
+    graph = onnx.load(tmp_path / "m.onnx")
+    getattr(graph.graph, of)[0].type.tensor_type.shape.dim[0].dim_param = "nnnn"
+    (tmp_path / "m.onnx").write_bytes(graph.SerializeToString().replace(b"nnnn", b"\xed\xa0\xed\xff"))
+    with pytest.raises(ModelError, match=r"m\.onnx is no graph of ONNX|onnxruntime cannot open m\.onnx"):
+        loaded(numbers())
+
+
 def test_what_computes_an_output_is_seen_past_its_layout(tmp_path):
     nodes = [
         helper.make_node("Sigmoid", ["x"], ["a"]), helper.make_node("Identity", ["a"], ["p"]),

@@ -202,7 +202,7 @@ def _check_filesystems(path: str, address: str) -> None:
         if not scheme:
             continue
         if scheme in _ELSEWHERE:
-            raise DataError(f"{address}: files that name places of other files are not read ({scheme}); give the table's own address.")
+            raise DataError(f"{address}: files that name places of other files are not read ({scheme}); name the table itself.")
         if scheme not in known:
             hint = nearest(scheme, known)
             raise DataError(f"{address}: fsspec knows no filesystem {scheme!r}.{hint} Known: {listed(known, 50)}.")

@@ -21,7 +21,7 @@ from raikit_explain.estimates.raw_game import Baselines, Meter, RawGame, input_g
 from raikit_explain.estimates.raw_parts import column_baseline
 from raikit_explain.estimates.shares import shares
 from raikit_explain.estimates.strangers import Strangers
-from raikit_explain.estimates.verdict import MAGNITUDE, Evidence, joined
+from raikit_explain.estimates.verdict import MAGNITUDE, OTHER_CASE, Evidence, joined, of_other_cases
 
 SHAPLEY = ("exact", "kernel_shap", "shapley_value_sampling")
 PARTS = {"text": "word", "image": "region", "audio": "band", "tabular": "column"}
@@ -273,8 +273,10 @@ class Explainer:
     def _evidence(
         self, game: RawGame, values: FloatArray, error: FloatArray, methods: Sequence[str], rng: np.random.Generator
     ) -> Evidence:
-        """Test the explanations against chance, beside the size of the inputs and explanations of models that know nothing."""
+        """Test the explanations against chance, beside those of other cases and of models that know nothing, and input size."""
         rows = {"": values, MAGNITUDE: game.magnitudes()}
+        if len(values) > 1:
+            rows[OTHER_CASE] = of_other_cases(values, rng)
         if self.strangers.models:
             strange = np.zeros_like(values)
             for number, at in enumerate(np.array_split(rng.permutation(len(values)), len(self.strangers.models))):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _WORD_LEVEL = 0.95  # of the intervals that decide the word, whatever the level of the run
 _PASSES = 10  # of an order: five shares of the parts are kept, five removed
-_ORDERS = 3  # of the method and of two controls
+_ORDERS = 4  # of the method and of three controls
 _ROWS = (16, 64)
 
 

@@ -18,7 +18,7 @@ from raikit_explain.estimates.verdict import Share, Verdict
 from raikit_explain.names import method_name
 
 CONDITION = "a part's contribution shows when the model's baseline replaces it"
-CONTROLS = {verdict.RANDOM_COPY: "random_weights", verdict.MAGNITUDE: "input_size"}
+CONTROLS = {verdict.RANDOM_COPY: "random_weights", verdict.MAGNITUDE: "input_size", verdict.OTHER_CASE: "another_case"}
 NO_TEST = "the verdict is switched off (trust_rows: 0)"
 _NO_ORDER = "no case has four parts that both methods order"
 

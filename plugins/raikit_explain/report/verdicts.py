@@ -28,8 +28,9 @@ _STATEMENTS: dict[Word, tuple[str, str, FindingKind, Severity]] = {
                             "worth_knowing", "warn"),
     verdict.NOT_TESTED: ("are not tested", "Whether the parts that the figures mark decide is unknown.", "undecided", "note"),
 }
-_CONTROLS = {verdict.RANDOM_COPY: "Copies of the model with random weights", verdict.MAGNITUDE: "Size of the inputs alone"}
-_SHORT = {verdict.RANDOM_COPY: "random weights", verdict.MAGNITUDE: "input size"}
+_CONTROLS = {verdict.RANDOM_COPY: "Copies of the model with random weights", verdict.MAGNITUDE: "Size of the inputs alone",
+             verdict.OTHER_CASE: "Explanations of others"}
+_SHORT = {verdict.RANDOM_COPY: "random weights", verdict.MAGNITUDE: "input size", verdict.OTHER_CASE: "explanations of others"}
 
 
 def findings(trust: Trust, address: Address, level: float) -> list[raikit.Finding]:
@@ -88,7 +89,11 @@ def _tests() -> list[tuple[str, str]]:
 
 
 def _control_facts(judged: Verdict, level: float) -> list[tuple[str, str]]:
-    return [(_CONTROLS[name], f"{count(of.passed)} of {count(of.n)} pass, {_with_ends(of, level)}; it knows nothing of this model.")
+    def ignores(name: str) -> str:
+        return f"of this {case_noun(1)}" if name == verdict.OTHER_CASE else "of this model"
+
+    return [(_CONTROLS[name],
+             f"{count(of.passed)} of {count(of.n)} pass, {_with_ends(of, level)}; it knows nothing {ignores(name)}.")
             for name, of in judged.controls.items()]
 
 
@@ -108,7 +113,8 @@ def table(trust: Trust, level: float) -> raikit.Table:
     columns = [raikit.Column(name=name, title=title, format=form) for name, title, form in (
         ("method", "Method", "text"), ("verdict", "Verdict", "text"), ("n", f"{capitalised(case_noun())} tested", "integer"),
         ("pass", "Better than random", "percent"), ("low", "Lower", "percent"), ("high", "Upper", "percent"),
-        ("random", "Random weights", "percent"), ("size", "Input size", "percent"), ("converged", "Converged", "percent"),
+        ("random", "Random weights", "percent"), ("size", "Input size", "percent"),
+        ("other", f"Other {case_noun()}", "percent"), ("converged", "Converged", "percent"),
         ("sensitivity", "Sensitivity", "number"))]
     rows = [_row(trust, name, trust.verdict(name, level)) for name in trust.methods]
     rows += [[method_name(name), f"{verdict.NOT_TESTED}: {reason}", *[None] * (len(columns) - 2)]
@@ -119,17 +125,18 @@ def table(trust: Trust, level: float) -> raikit.Table:
         id="verdicts", title="Methods and their tests", columns=[columns[index] for index in shown],
         rows=[[row[index] for index in shown] for row in rows],
         note=f"Share of {case_noun()} whose explanation is better than random orders, with its {confidence(level)} CI. "
-             "Random weights and input size know nothing of the model: their shares show what the test lets pass.")
+             "Random weights and input size know nothing of the model, and explanations of others nothing of the "
+             f"{case_noun(1)}: their shares show what the test lets pass.")
 
 
 def _row(trust: Trust, name: str, judged: Verdict) -> list[str | int | float | bool | None]:
     of, controls = judged.share, judged.controls
-    random, size = (controls[control].value if control in controls else None
-                    for control in (verdict.RANDOM_COPY, verdict.MAGNITUDE))
+    of_controls = [controls[control].value if control in controls else None
+                   for control in (verdict.RANDOM_COPY, verdict.MAGNITUDE, verdict.OTHER_CASE)]
     converged = float(np.mean(trust.found.evidence.converged[name]))
     sensitivity = _mean(trust.found.sensitivity.get(name))
     passing = (of.n, of.value, of.low, of.high) if of is not None else (0, None, None, None)
-    return [method_name(name), judged.word, *passing, random, size, converged, sensitivity]
+    return [method_name(name), judged.word, *passing, *of_controls, converged, sensitivity]
 
 
 def _mean(values: FloatArray | None) -> float | None:

@@ -57,7 +57,7 @@ def test_explanations_of_a_smooth_network_are_supported(audited):
     assert (trusted.value, trusted.low, trusted.n) == (passing.value, passing.low, 32)
     assert trusted.low > 0.5
     assert "baseline replaces it" in trusted.condition
-    for control in ("random_weights", "input_size"):
+    for control in ("random_weights", "input_size", "another_case"):
         assert _metric(result, "control_passing_share", control=control, **GRADIENTS).high < trusted.low
     (finding,) = _verdicts(result)
     assert (finding.kind, finding.headline) == ("fine", "Explanations of single cases are supported by evidence")

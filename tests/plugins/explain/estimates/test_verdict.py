@@ -83,6 +83,76 @@ def test_what_does_not_know_the_model_is_no_better_than_chance(values):
     assert set(words) == {verdict.CHANCE}
 
 
+def _two_kinds():
+    """Return a linear model and cases near two points, which it decides differently."""
+    torch.manual_seed(2)
+    net, points = nn.Linear(16, 2), torch.randn(2, 16)
+    with torch.no_grad():
+        way = net.weight[1] - net.weight[0]
+        points -= ((points @ way - torch.tensor([2.0, -2.0])) / (way @ way))[:, None] * way
+        net.bias.zero_()
+    return Net(net), Encoded({"x": points.repeat(24, 1) + 0.2 * torch.randn(48, 16)})
+
+
+def _of_two_kinds(method):
+    model, encoded = _two_kinds()
+    decided = model.forward(encoded).argmax(dim=1)
+    assert 0.4 < decided.float().mean() < 0.6
+    evidence = verdict.examine(model, EncodedGame(model, encoded, decided, {}), encoded, decided, {"method": method},
+                               np.random.default_rng(0))
+    return verdict.verdict(evidence, "method")
+
+
+def test_one_picture_for_all_cases_that_suits_one_class_is_not_supported():
+    def of_one_class(model, encoded, decided):
+        values = input_times_gradient(model, encoded, decided).values["x"]
+        return Explained({"x": np.broadcast_to(values[decided.numpy() == 1].mean(axis=0), values.shape)})
+
+    found = _of_two_kinds(of_one_class)
+    assert found.share.low > verdict.LEVEL, "many cases pass"
+    assert found.word == verdict.NOT_TESTED
+    right = _of_two_kinds(input_times_gradient)
+    assert right.word == verdict.SUPPORTED
+    assert right.controls[verdict.OTHER_CASE].high < right.share.low
+
+
+def test_a_picture_that_suits_every_case_says_so_in_its_reason():
+    """Where all cases are alike, each explanation is right, but nothing shows that it is the explanation of its case."""
+    model, encoded = _two_kinds()
+    alike = encoded.take(torch.arange(0, 48, 2))
+    decided = model.forward(alike).argmax(dim=1)
+    evidence = verdict.examine(model, EncodedGame(model, alike, decided, {}), alike, decided, {"method": input_times_gradient},
+                               np.random.default_rng(0))
+    found = verdict.verdict(evidence, "method")
+    assert (found.word, found.share.passed) == (verdict.NOT_TESTED, 24)
+    assert "explanations of other cases" in found.reason
+
+
+def test_half_of_the_cases_must_pass_at_half_the_level():
+    def evidence(share):
+        p = np.where(np.arange(64) < 64 * share, 0.0125, 0.6)
+        useless = {("method", control): np.full(64, 0.6) for control in (
+            verdict.RANDOM_COPY, verdict.MAGNITUDE, verdict.OTHER_CASE)}
+        return verdict.Evidence({"method": p}, {"method": 1.0 - p}, {"method": np.ones(64, dtype=bool)}, useless)
+
+    assert verdict.verdict(evidence(0.5), "method").word == verdict.SUPPORTED
+    below = verdict.verdict(evidence(0.45), "method")
+    assert below.share.low > 0.3
+    assert (below.word, below.reason[:23]) == (verdict.NOT_TESTED, "too few cases pass by t")
+
+
+def test_a_single_case_has_no_other():
+    model, encoded = _two_kinds()
+    one = encoded.take(slice(0, 1))
+    evidence = verdict.examine(model, EncodedGame(model, one, torch.ones(1, dtype=torch.int64), {}), one,
+                               torch.ones(1, dtype=torch.int64), {"method": input_times_gradient}, np.random.default_rng(0))
+    assert np.isnan(evidence.controls["method", verdict.OTHER_CASE]).all()
+    values = np.arange(12.0).reshape(4, 3)
+    others = verdict.of_other_cases(values, np.random.default_rng(0))
+    assert (others != values).all()
+    assert sorted(others[:, 0]) == sorted(values[:, 0])
+
+
 def test_a_model_that_ignores_its_input_supports_nothing():
     assert _verdict(Blind(), input_times_gradient)[0].word == verdict.CHANCE
 

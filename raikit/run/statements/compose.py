@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -162,6 +163,8 @@ class _Writer:
             for finding in check.findings:
                 if finding.metrics:
                     self.findings.setdefault(finding.metrics[0], []).append(finding)
+        rules = record.gate.rules if record.gate is not None else []
+        self.subjects = Counter(phrases.subject_of(self.measured.get(rule.metric, (None, None))[1], rule) for rule in rules)
         self.told: set[int] = set()
 
     def of_rules(self) -> Iterator[Statement]:
@@ -278,16 +281,16 @@ class _Writer:
             return "No valid CI"
         if not interval:
             return "Computed, no sampling error"
-        if rule.status == "inconclusive":
-            return f"{interval}; the limit is {limit}"
-        beyond = (rule.status in ("fail", "waived")) == (rule.bound == "max")
         together = self._judged_together(rule)
+        if rule.status == "inconclusive":
+            return f"{interval}" + (f", as {together}" if together else "") + f"; the limit is {limit}"
+        beyond = (rule.status in ("fail", "waived")) == (rule.bound == "max")
         return f"{interval}, all {'above' if beyond else 'below'} {limit}" + (f", as {together}" if together else "")
 
     def _change(
         self, rule: Rule, metric: Metric | None, gap: GapStatement | None, unit: str | None, level: float | None
     ) -> str:
-        name = phrases.subject_of(metric, rule)
+        name = self._subject_among_rules(rule, metric, gap)
         if rule.status == "missing":
             must = "must have run" if rule.kind == "required" else "must be measured"
             return f"{name} {must}: {rule.reason.removeprefix('no measurement: ')}"
@@ -314,6 +317,11 @@ class _Writer:
         now = fmt.measure(end, rule.low, rule.high, unit).removesuffix(fmt.suffix(unit))
         upper = f"{'upper' if fall else 'lower'} end of its {fmt.confidence(level)} CI" if level else "its end"
         return f"{name}: {upper} {'at most' if fall else 'at least'} {limit}; now {now}"
+
+    def _subject_among_rules(self, rule: Rule, metric: Metric | None, gap: GapStatement | None) -> str:
+        """Return what a rule is about; of gaps over the same columns with the measure, if several rules are about such."""
+        name = phrases.subject_of(metric, rule)
+        return phrases.kept_gap(metric, gap) if gap is not None and self.subjects[name] > 1 else name
 
     def _of_finding(self, check: CheckRecord, finding: Finding, number: int) -> Statement:
         known = self.measured.get(finding.metrics[0]) if finding.metrics else None

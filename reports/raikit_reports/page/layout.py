@@ -79,6 +79,11 @@ class Page:
     numbers: dict[str, Any]
 
     @property
+    def broken(self) -> bool:
+        """Whether a rule is broken or waived, so that something is wrong and not only unknown."""
+        return any(row.statement.kind in ("rule_broken", "waived") for row in self.rules)
+
+    @property
     def held(self) -> bool:
         """Whether every rule holds, so that the first screen shows those nearest to their limit."""
         return not any(row.statement.kind in _NOT_HELD for row in self.rules)
@@ -179,9 +184,12 @@ def _short_limit(text: str) -> str:
 
 def _few(reason: str, names: Sequence[str], more: int) -> str:
     """Write which groups were not judged and why, or how many where they are many."""
-    bare = [_COLUMN.sub("", name) for name in names]
-    many = len(names) + more
-    return f"{reason.partition(', ')[0]}: {', '.join(bare) if many <= _NAMED else fmt.counted(many, 'group')}"
+    why, many = reason.partition(", ")[0].removesuffix(" in the denominator"), len(names) + more
+    if many > _NAMED:
+        return f"{why}: {fmt.counted(many, 'group')}"
+    columns = {name.partition(": ")[0] for name in names if _COLUMN.match(name)}
+    bare = ", ".join(_COLUMN.sub("", name) for name in names)
+    return f"{why}: {bare} ({columns.pop()})" if len(columns) == 1 else f"{why}: {bare}"
 
 
 _FIRST_CLAUSE = re.compile(r"[:.;](?:\s|$)")

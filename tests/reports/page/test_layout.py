@@ -27,7 +27,7 @@ def test_a_limit_is_short_by_its_label_or_its_first_clause(text, short):
 @pytest.mark.parametrize(
     ("names", "more", "line"),
     [
-        (["speaker_sex: female", "speaker_sex: male"], 0, "Too few: female, male"),
+        (["speaker_sex: female", "speaker_sex: male"], 0, "Too few: female, male (speaker_sex)"),
         (["race: Asian, sex: missing"], 0, "Too few: Asian, missing"),
         (["a: b"] * 3, 9, "Too few: 12 groups"),
     ],

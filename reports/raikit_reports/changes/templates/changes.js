@@ -51,7 +51,7 @@
     scroll.className = "scroll";
     scroll.tabIndex = 0;
     scroll.setAttribute("role", "region");
-    scroll.setAttribute("aria-label", "All compared metrics");
+    scroll.setAttribute("aria-label", "Table of all compared metrics");
     const table = make("table", undefined, scroll);
     const head = make("tr", undefined, make("thead", undefined, table));
     const body = make("tbody", undefined, table);

@@ -76,6 +76,8 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
 
+  const plain = (value) => Array.isArray(value) ? value.join(" ") : value === null || value === undefined ? "" : String(value);
+
   // A table of columns {head, right, value(row), text(row), code}; `search(row)` is what the filter looks through.
   const build = (fold, label, columns, rows, search, heads, cells) => {
     const box = make("div", null, "box"), table = make("table"), body = make("tbody"), head = make("tr"), tools = make("div", null, "tools");
@@ -97,9 +99,9 @@
       body.replaceChildren(...found.slice(0, shown).map((row) => {
         const line = make("tr");
         columns.forEach((column, place) => {
-          const cell = make(place ? "td" : "th", null, column.right ? "r" : "");
-          if (!place) cell.scope = "row";
-          const value = column.text(row);
+          const value = column.text(row), heads = !place && plain(value).trim() !== ""; // a row without a name has no head
+          const cell = make(heads ? "th" : "td", null, column.right ? "r" : "");
+          if (heads) cell.scope = "row";
           if (column.code) cell.append(make("code", value));
           else if (Array.isArray(value)) cell.append(value[0], make("small", value[1]));
           else cell.textContent = value;
@@ -134,7 +136,6 @@
     draw();
   };
 
-  const plain = (value) => Array.isArray(value) ? value.join(" ") : value === null || value === undefined ? "" : String(value);
   const once = (fold, fill) => fold.addEventListener("toggle", () => {
     if (!fold.open || fold.dataset.made) return;
     fold.dataset.made = "yes";

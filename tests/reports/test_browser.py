@@ -8,8 +8,9 @@ import time
 import pytest
 from headless import Browser, chromium
 from pydantic import BaseModel
-from report_record import HOSTILE
+from report_record import HOSTILE, metric
 
+from raikit.run.record import CheckRecord, Gate, Record, Rule
 from raikit.run.results import Figure
 from raikit_reports import write_html
 
@@ -203,6 +204,72 @@ def test_another_threshold_and_reference_group_move_the_rates(browser, record, t
     assert [row.split("\t")[-1] for row in other[1:]] == ["+25.0 pp", "+0.0 pp"]
     assert [re.split(r"\s*\t\s*", row)[1] for row in moved[1:]] == ["20.0%", "10.0%"]
     assert spoken == "0.2, 80.0% of all decided positive"
+
+
+COSTS = """(async () => { const fold = document.querySelector("details.explore");
+  fold.open = true;
+  await new Promise((done) => setTimeout(done, 100));
+  const [miss, alarm] = fold.querySelectorAll("input[type=number]");
+  const seen = () => [...fold.querySelectorAll("tbody tr")].map((row) => [row.children[0].innerText, row.lastElementChild.innerText]);
+  const first = seen();
+  miss.value = 10;
+  miss.dispatchEvent(new Event("input", {bubbles: true}));
+  return [first, seen(), fold.querySelector("[role=status]").textContent, fold.querySelector("thead tr").lastElementChild.textContent]; })()"""
+
+
+def test_the_costs_of_both_errors_move_what_a_threshold_costs_each_group(browser, record, tmp_path):
+    rates = {"a": (0.8, 0.1, 0.5), "b": (0.6, 0.2, 0.25)}  # found, invented, and the share that is positive
+    figure = rates_at_thresholds()
+    figure.data = [
+        {"measure": measure, "threshold": 0.5, "selected": 0.4, "side": "rate by group", "group": group, "value": rates[group][place],
+         "low": 0.0, "high": 1.0, "n": 200, "positive": rates[group][2]}
+        for place, measure in enumerate(("true positive rate", "false positive rate"))
+        for group in rates
+    ]  # fmt: skip
+    changed = record.model_copy(deep=True)
+    changed.checks[1].figures.append(figure)
+    browser.open(write_html(changed, tmp_path)[0])
+    first, dear, said, head = browser.run(COSTS)
+    # 100 cases of a: 50 positive, 10 of them missed, and 5 false alarms; of b: 25 positive, 10 missed, and 15 false alarms.
+    assert first == [["a", "15.0"], ["b", "25.0"]]
+    assert dear == [["a", "105.0"], ["b", "115.0"]]
+    assert said.endswith("Errors cost 115.0 in 100 cases of b, 105.0 of a.")
+    assert head == "Cost in 100 cases"
+
+
+MARK = """(async () => { const section = document.querySelector("#fairness");
+  const select = section.querySelector(".mark select");
+  const dim = () => [...section.querySelectorAll("[data-group]")].filter((node) => !node.classList.contains("dim")).map((node) => node.dataset.group);
+  select.value = "sex: F";
+  select.dispatchEvent(new Event("input", {bubbles: true}));
+  const chosen = dim();
+  const other = [...section.querySelectorAll("[data-group]")].find((node) => node.dataset.group === "sex: M");
+  other.dispatchEvent(new PointerEvent("pointerenter"));
+  const pointed = dim();
+  other.dispatchEvent(new PointerEvent("pointerleave"));
+  return [chosen, pointed, dim()]; })()"""
+
+
+def two_measures_by_sex():
+    """Return a record with two broken rules about the same two groups, so that both are drawn."""
+    metrics, rules = [], []
+    for name in ("false_negative_rate", "false_positive_rate"):
+        metrics += [metric("fairness", name, value, 0.02, 900, over=["sex"], group={"sex": sex}, direction="lower")
+                    for sex, value in (("F", 0.3), ("M", 0.1))]  # fmt: skip
+        gap = metric("fairness", f"{name}_difference", 0.2, 0.05, 1800, over=["sex"], unit="points", method="max-t",
+                     pair=["sex: F", "sex: M"], compares=name)  # fmt: skip
+        metrics.append(gap)
+        rules.append(Rule(id=name, sentence="s", metric=gap.id, check="fairness.groups", limit=0.1, bound="max", status="fail", value=0.2,
+                          low=0.15, high=0.25, n=1800, unit="points"))  # fmt: skip
+    check = CheckRecord(name="fairness.groups", pillar="fairness", plugin="raikit", status="ok", metrics=metrics)
+    return Record(name="m", verdict="fail", checks=[check], gate=Gate(verdict="fail", rules=rules))
+
+
+def test_a_group_is_marked_in_all_figures_by_pointer_and_by_keyboard(browser, tmp_path):
+    browser.open(write_html(two_measures_by_sex(), tmp_path)[0])
+    chosen, pointed, left = browser.run(MARK)
+    assert chosen == left == ["sex: F"] * 2
+    assert pointed == ["sex: M"] * 2
 
 
 def test_numbers_are_built_when_opened_sorted_and_saved(browser, file):

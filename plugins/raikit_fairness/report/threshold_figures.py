@@ -269,9 +269,10 @@ def _explorer(swept: FeatureSweep) -> raikit.Figure:
 
 def _explorer_data(swept: FeatureSweep, groups: Sequence[int], share: Sequence[float]) -> list[dict[str, Any]]:
     data: list[dict[str, Any]] = []
+    sizes = _sizes(swept)
     for point in swept.points:
         if point.threshold is not None:
-            data += _point_data(point, swept, groups, share[point.threshold])
+            data += _point_data(point, swept, groups, share[point.threshold], sizes)
     judged = {row["measure"] for row in data if row["side"] == _SIDES[1]}
     data += [
         {"measure": words, "side": _SIDES[1], "group": "all groups", "value": None}
@@ -281,8 +282,19 @@ def _explorer_data(swept: FeatureSweep, groups: Sequence[int], share: Sequence[f
     return data
 
 
+def _sizes(swept: FeatureSweep) -> list[dict[str, Any]]:
+    """Return for each group what turns its rates into costs: its cases, and the share of them that is positive."""
+    cells, feature = swept.grid.cells, swept.feature
+    n, total = feature.sums(cells.n), feature.sums(cells.w)
+    positive = feature.sums(cells.w * (cells.truth == swept.grid.positive))
+    return [
+        {"n": int(n[group]), "positive": round(float(positive[group] / total[group]), 4) if total[group] else None}
+        for group in range(feature.k)
+    ]
+
+
 def _point_data(
-    point: SweepPoint, swept: FeatureSweep, groups: Sequence[int], selected: float
+    point: SweepPoint, swept: FeatureSweep, groups: Sequence[int], selected: float, sizes: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:  # fmt: skip
     threshold = float(f"{swept.grid.thresholds[point.threshold]:.3g}")
     place = {"measure": SWEPT[point.measure], "selected": selected, "threshold": threshold}
@@ -290,7 +302,7 @@ def _point_data(
     data = [
         {
             **place, "side": _SIDES[0], "group": _label(swept.feature, group), "value": round(float(value[group]), 4),
-            "low": round(float(limits.low[group]), 4), "high": round(float(limits.high[group]), 4),
+            "low": round(float(limits.low[group]), 4), "high": round(float(limits.high[group]), 4), **sizes[group],
         }
         for group in groups
         if not np.isnan(value[group])

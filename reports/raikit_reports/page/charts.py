@@ -25,7 +25,10 @@ _NARROW = 46  # a cell of a heat map that still holds its number
 
 @dataclass(frozen=True)
 class Bar:
-    """A group with its value; `tone` is its hue, empty for ink. What no rule judges is dashed, and its interval may be cut."""
+    """A group with its value; `tone` is its hue, empty for ink. What no rule judges is dashed, and its interval may be cut.
+
+    `key` is the same for the same group in every drawing of a section, which marks them together.
+    """
 
     name: str
     value: float
@@ -34,6 +37,7 @@ class Bar:
     n: int | None
     tone: str = ""
     judged: bool = True
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,9 +177,13 @@ def _bar(bar: Bar, axis: Axis, y: float) -> Markup:
     number = Markup('<text x="{}" y="{}" class="n e">{}</text>').format(WIDTH, y, fmt.count(bar.n)) if bar.n is not None else ""
     kind = bar.tone if bar.judged else f"{bar.tone} unjudged".strip()
     return Markup(
-        '<g class="{}"><text x="0" y="{}" class="c">{}</text>{}<circle class="mk" cx="{}" cy="{}" r="4.5"/>'
+        '<g class="{}"{}><text x="0" y="{}" class="c">{}</text>{}<circle class="mk" cx="{}" cy="{}" r="4.5"/>'
         '<text x="352" y="{}" class="c e">{}</text></g>{}'
-    ).format(kind, y, _cut(bar.name, axis.start), spread, axis.at(bar.value), y, y, flat(text, 24), number)
+    ).format(kind, _marked(bar.key), y, _cut(bar.name, axis.start), spread, axis.at(bar.value), y, y, flat(text, 24), number)
+
+
+def _marked(key: str) -> Markup:
+    return Markup(' data-group="{}"').format(flat(key, 200)) if key else Markup("")
 
 
 def _cut(name: str, width: float) -> Markup:
@@ -255,6 +263,7 @@ class Cell:
 
     value: float
     n: int | None
+    keys: tuple[str, str] = ("", "")
 
 
 def heat(
@@ -274,7 +283,8 @@ def heat(
     for (row, column), cell in cells.items():
         step = 1 + min(int(5 * (cell.value - low) / ((high - low) or 1)), 4)
         x, y = round(start + wide * column, 1), round(top + tall * row, 1)
-        parts.append(_cell(cell, x, y, wide - 1, tall - 1, step, unit, framed=(row, column) in ends and low != high))
+        drawn = _cell(cell, x, y, wide - 1, tall - 1, step, unit, framed=(row, column) in ends and low != high)
+        parts.append(Markup("<g{}>{}</g>").format(_marked(" × ".join(key for key in cell.keys if key)), drawn))
     return _svg(WIDTH, top + tall * len(down), alt, Markup("").join(parts))
 
 

@@ -125,7 +125,7 @@ class Groups:
         bars = [
             charts.Bar(
                 fmt.capitalised(_name(metric)), metric.value or 0.0, metric.low, metric.high, metric.n,
-                tone if _key(metric.group or {}) == judged else "", not _is_in(metric, unjudged),
+                tone if _key(metric.group or {}) == judged else "", not _is_in(metric, unjudged), _told(metric),
             )
             for metric in shown
         ]  # fmt: skip
@@ -140,7 +140,8 @@ class Groups:
         for metric in metrics:
             group = metric.group or {}
             place = rows.index(group.get(columns[down])), heads.index(group.get(columns[across]))
-            cells[place] = charts.Cell(metric.value or 0.0, metric.n)
+            names = tuple(_told(metric, columns[axis]) for axis in (down, across))
+            cells[place] = charts.Cell(metric.value or 0.0, metric.n, (names[0], names[1]))
         lines, tops = (
             [fmt.capitalised(fmt.value_text(columns[axis], value)) for value in part]
             for axis, part in ((down, rows), (across, heads))
@@ -177,6 +178,12 @@ def _spread(metrics: Iterable[raikit.Metric]) -> float:
 def _name(metric: raikit.Metric) -> str:
     """Write a group in a chart whose title names the column."""
     return ", ".join(fmt.value_text(column, value) for column, value in (metric.group or {}).items())
+
+
+def _told(metric: raikit.Metric, column: str = "") -> str:
+    """Write a group, or its value of one column, with the column: the same text in all drawings."""
+    group = metric.group or {}
+    return fmt.group_label({column: group.get(column)} if column else group)
 
 
 def _key(group: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -187,9 +187,9 @@ def _few(reason: str, names: Sequence[str], more: int) -> str:
     why, many = reason.partition(", ")[0].removesuffix(" in the denominator"), len(names) + more
     if many > _NAMED:
         return f"{why}: {fmt.counted(many, 'group')}"
-    columns = {name.partition(": ")[0] for name in names if _COLUMN.match(name)}
+    columns = {column for name in names for column in _COLUMN.findall(name)}
     bare = ", ".join(_COLUMN.sub("", name) for name in names)
-    return f"{why}: {bare} ({columns.pop()})" if len(columns) == 1 else f"{why}: {bare}"
+    return f"{why}: {bare} ({columns.pop().removesuffix(': ')})" if len(columns) == 1 else f"{why}: {bare}"
 
 
 _FIRST_CLAUSE = re.compile(r"[:.;](?:\s|$)")

@@ -185,7 +185,33 @@
     asTable(fold, fold.closest("figure").querySelector("b").textContent, names.map((name) => name.replaceAll("_", " ")), right, rows, rounded, 0);
   });
 
-  // Another threshold, another reference group: all rates stand in the data of the figures, none is computed but differences.
+  // A group pointed at, or chosen in a list by keyboard, stands out in all figures of its section.
+  const parts = (node) => node.dataset.group.split(" \u00d7 ");
+  for (const section of all("section.pil, .foreign")) {
+    const marked = all("[data-group]", section), figures = new Set(marked.map((node) => node.closest("figure")));
+    if (figures.size < 2) continue;
+    const show = (name) => {
+      for (const node of marked) node.classList.toggle("dim", Boolean(name) && !parts(node).some((part) => part === name) && node.dataset.group !== name);
+    };
+    const names = [...new Set(marked.flatMap(parts))];
+    const field = make("label", "Mark a group "), select = make("select");
+    for (const name of ["", ...names]) {
+      const option = make("option", name || "none");
+      option.value = name;
+      select.append(option);
+    }
+    field.className = "mark";
+    field.append(select);
+    section.querySelector(".folds").append(field);
+    select.addEventListener("input", () => show(select.value));
+    for (const node of marked) {
+      node.addEventListener("pointerenter", () => show(parts(node)[0]));
+      node.addEventListener("pointerleave", () => show(select.value));
+    }
+  }
+
+  // Another threshold, other costs, another reference group: all rates stand in the data of the figures; only differences and
+  // costs are computed.
   const svg = (name, attributes) => {
     const node = document.createElementNS(document.querySelector("svg").namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -207,18 +233,38 @@
     field.append(select);
     return [field, select];
   };
+  const price = (label) => {
+    const field = make("label", label + " "), input = make("input");
+    input.type = "number";
+    input.min = 0;
+    input.step = "any";
+    input.value = 1;
+    field.append(input);
+    return [field, input];
+  };
   const nearest = (values, wanted) => values.reduce((best, value, place) => Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? place : best, 0);
   for (const fold of all("details.explore")) once(fold, () => {
     const ids = fold.dataset.figures.split(" ").filter((id) => byId(id));
     const [over, column] = chooser("Groups", ids.map((id) => [id, byId(id).querySelector("b").textContent]));
     const [what, measure] = chooser("Measure", []);
     const [whom, reference] = chooser("Reference group", []);
+    const [ofMiss, miss] = price("Cost of a miss"), [ofAlarm, alarm] = price("Cost of a false alarm");
     const slide = make("input"), field = make("label", "Threshold "), said = make("p", null, "said"), table = make("table"), body = make("tbody");
     slide.type = "range";
     slide.min = 0;
     said.setAttribute("role", "status");
     field.append(slide);
     let rows = [], steps = [];
+    const amount = (input) => Math.max(Number(input.value) || 0, 0);
+    // What errors at a threshold cost in 100 cases of a group: misses among its positive cases, false alarms among the others.
+    const costs = (step, group) => {
+      const at = (name) => rows.find((row) => row.threshold === step && row.group === group && row.measure === name);
+      const found = at("true positive rate"), invented = at("false positive rate"), share = (found ?? invented)?.positive;
+      if (share === undefined || share === null) return null;
+      if ((!found && share > 0) || (!invented && share < 1)) return null;
+      return 100 * (amount(miss) * share * (1 - (found?.value ?? 1)) + amount(alarm) * (1 - share) * (invented?.value ?? 0));
+    };
+    const rounded1 = (value) => value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
     const fill = (select, texts) => {
       const before = select.value;
       select.replaceChildren(...texts.map((text) => { const option = make("option", text); option.value = text; return option; }));
@@ -243,22 +289,28 @@
       const groups = here.filter((row) => row.side === rows[0].side).toSorted((one, other) => other.value - one.value);
       const gap = here.find((row) => row.side !== rows[0].side);
       const base = groups.find((row) => row.group === reference.value);
+      const priced = new Map(groups.map((row) => [row.group, costs(step, row.group)]));
+      const known = [...priced].filter(([, cost]) => cost !== null).toSorted(([, one], [, other]) => one - other);
       body.replaceChildren(...groups.map((row) => {
         const line = make("tr"), head = make("th", row.group), drawn = make("td", null, "at");
         head.scope = "row";
         drawn.append(bar(row, base));
         const interval = row.low === null ? "" : `${percent(row.low)} to ${percent(row.high)}`;
         line.append(head, drawn, make("td", percent(row.value) + "%", "r"), make("td", interval, "r"), make("td", base ? points(row.value - base.value) + " pp" : "", "r"));
+        if (priceable) line.append(make("td", priced.get(row.group) === null ? "" : rounded1(priced.get(row.group)), "r"));
         return line;
       }));
       const selected = here[0]?.selected === undefined ? "" : `, ${percent(here[0].selected)}% of all decided positive`;
       const now = fold.dataset.now && Number(slide.value) === nearest(steps, Number(fold.dataset.now)) ? ", as decided now" : "";
       const spread = gap ? ` Largest gap in ${measure.value}: ${percent(gap.value)} pp` + (gap.low === null ? "." : `, CI ${percent(gap.low)} to ${percent(gap.high)}.`) : "";
-      said.textContent = `Threshold ${Number(step.toPrecision(3))}${selected}${now}.${spread}`;
+      const [least, most] = [known[0], known.at(-1)];
+      const dear = known.length < 2 ? "" : ` Errors cost ${rounded1(most[1])} in 100 ${fold.dataset.unit} of ${most[0]}, ${rounded1(least[1])} of ${least[0]}.`;
+      said.textContent = `Threshold ${Number(step.toPrecision(3))}${selected}${now}.${spread}${dear}`;
       slide.setAttribute("aria-valuetext", `${Number(step.toPrecision(3))}${selected}${now}`);
     };
     const head = make("thead"), top = make("tr");
-    for (const text of ["Group", "From 0 to 100%", "Rate", "CI", "From reference"]) {
+    const priceable = ids.some((id) => figure(id).names.includes("positive"));
+    for (const text of ["Group", "From 0 to 100%", "Rate", "CI", "From reference", ...(priceable ? [`Cost in 100 ${fold.dataset.unit}`] : [])]) {
       const cell = make("th", text, /^(Group|From 0)/.test(text) ? "" : "r");
       cell.scope = "col";
       top.append(cell);
@@ -266,11 +318,11 @@
     head.append(top);
     table.append(head, body);
     const box = make("div", null, "box"), tools = make("div", null, "tools");
-    tools.append(over, what, whom, field);
+    tools.append(over, what, whom, field, ...(priceable ? [ofMiss, ofAlarm] : []));
     box.append(table);
     fold.append(tools, said, box, make("p", "Measured on the cases of this audit, so a threshold chosen here looks better than it is.", "quiet"));
     column.addEventListener("change", load);
-    for (const node of [measure, reference, slide]) node.addEventListener("input", draw);
+    for (const node of [measure, reference, slide, miss, alarm]) node.addEventListener("input", draw);
     load();
   });
 

@@ -201,6 +201,18 @@ def test_figures_are_drawn_and_addresses_are_declared():
     assert all(set(finding.figures) <= drawn for finding in result.findings)
 
 
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_the_figure_has_what_turns_rates_into_costs(weight):
+    table = scored(400)
+    result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1], weight=weight), draws=1000, thresholds=5)
+    data = [row for row in result.figures[0].data if row["side"] == "rate by group"]
+    for sex, part in table.groupby("sex"):
+        rows = [row for row in data if row["group"] == sex]
+        share = np.average(part["target"], weights=part["w"] if weight else None)
+        assert {row["n"] for row in rows} == {len(part)}
+        assert [row["positive"] for row in rows] == pytest.approx([share] * len(rows), abs=1e-4)
+
+
 def test_many_groups_draw_the_largest_only():
     table = scored(3000)
     table["sex"] = np.random.default_rng(0).integers(0, 40, 3000).astype(str)

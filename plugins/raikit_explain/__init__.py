@@ -15,5 +15,6 @@ def raikit_checks() -> list[type[raikit.Check]]:
     """Return the checks of the pillar "explainability"."""
     from raikit_explain.checks import Attributions
     from raikit_explain.perturbation_check import Perturbations
+    from raikit_explain.probe_check import Probes
 
-    return [Attributions, Perturbations]
+    return [Attributions, Perturbations, Probes]

@@ -64,6 +64,7 @@ class Difference:
     low_group: str | None
     high_group: str | None
     p_adjusted: float
+    n_clusters: int | None = None
 
 
 @dataclass
@@ -270,16 +271,16 @@ def _differences(ctx: raikit.CheckContext, measures: PartMeasures) -> list[Diffe
     ]
     if not tested:
         return []
-    adjusted = stats.holm(np.array([1.0 if gap.p_value is None else gap.p_value for _, _, (gap, _) in tested]))
+    adjusted = stats.holm(np.array([1.0 if gap.p_value is None else gap.p_value for _, _, (gap, _, _) in tested]))
     return [
-        Difference(part, groups.column, gap, groups.names[kept[gap.worst]], groups.names[kept[gap.best]], float(p))
-        for (part, groups, (gap, kept)), p in zip(tested, adjusted, strict=True)
+        Difference(part, groups.column, gap, groups.names[kept[gap.worst]], groups.names[kept[gap.best]], float(p), clusters)
+        for (part, groups, (gap, kept, clusters)), p in zip(tested, adjusted, strict=True)
     ]
 
 
 def _gap(
     measures: PartMeasures, values: FloatArray, groups: GroupsOf, rng: np.random.Generator
-) -> tuple[stats.Gap, Sequence[int]] | None:
+) -> tuple[stats.Gap, Sequence[int], int | None] | None:
     mask = np.isfinite(values) & (groups.codes >= 0)
     mask &= np.where(groups.codes >= 0, groups.compared[groups.codes], False)
     if not mask.any() or not np.ptp(values[mask]):
@@ -290,7 +291,9 @@ def _gap(
         return None
     if (np.diag(covariance.M)[occurs] < _NO_VARIANCE).any():  # as that of a rate, which has one even where all cases are alike
         covariance = _covariance(measures, values, groups, mask, proportion=True)
-    return stats.clustered_gap(covariance.subset(occurs), measures.level, rng=rng), occurs.tolist()
+    compared = covariance.subset(occurs)
+    clusters = int(compared.n_clusters.min()) if compared.ways else None
+    return stats.clustered_gap(compared, measures.level, rng=rng), occurs.tolist(), clusters
 
 
 def _covariance(
@@ -322,6 +325,7 @@ def _difference_metric(measures: PartMeasures, difference: Difference) -> raikit
         low=min(low, gap.value),
         high=max(high, gap.value),
         n=len(measures.sample.frame),
+        n_clusters=difference.n_clusters,
         method=gap.method,
         unit="points",
         p_value=gap.p_value,

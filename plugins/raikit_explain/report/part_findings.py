@@ -347,7 +347,7 @@ def _verdict(facts: Facts) -> raikit.Finding:
     evidence = f"{capitalised(_share(facts, judged.share))} better than random orders; verdict: {judged.word}"
     if _beats_what_there_is(judged.share, judged.controls):
         return raikit.Finding(
-            kind="fine" if judged.word == SUPPORTED else "method",
+            kind="worth_knowing",  # a finding that is fine would hide what it was held against
             headline=f"Leaving out the {parts} named changes decisions more than chance",
             evidence=evidence,
             **common,

@@ -108,7 +108,7 @@ class Probes(raikit.Check):
         nearest = opposites.nearest_opposites(ctx, max(self.options.opposites, 8), rng)
 
         def measure(level: float) -> list[raikit.Metric]:
-            return [*probe_results.metrics(probes, level, ctx.task == "regression"), probe_results.distance(nearest, level)]
+            return [*probe_results.metrics(probes, level, ctx.task == "regression"), probe_results.distance(ctx, nearest, level)]
 
         metrics = measure(ctx.confidence)
         ctx.levels.measure_all(metrics, measure)

@@ -119,6 +119,11 @@ class PartExplanations:
         """Names of all parts, in the order in which they occur."""
         return list(dict.fromkeys(name for of_case in self.names for name in of_case))
 
+    @property
+    def complete(self) -> BoolArray:
+        """Which cases have every part."""
+        return np.array([len(set(of_case)) == len(self.distinct) for of_case in self.names], dtype=bool)
+
     def by_name(self, values: FloatArray) -> dict[str, FloatArray]:
         """Sum values, shape (n, m), over the players of each name; NaN where a case has none."""
         sums = {name: np.full(len(self.names), np.nan) for name in self.distinct}

@@ -283,6 +283,10 @@ def _gap(
 ) -> tuple[stats.Gap, Sequence[int], int | None] | None:
     mask = np.isfinite(values) & (groups.codes >= 0)
     mask &= np.where(groups.codes >= 0, groups.compared[groups.codes], False)
+    if measures.explanations.kind == "input":  # a group that lacks an input would differ in the shares of all others
+        mask &= measures.explanations.complete
+    counts = np.bincount(groups.codes[mask], minlength=len(groups.names))
+    mask &= np.where(groups.codes >= 0, (counts >= LEAST_OF_A_GROUP)[groups.codes], False)
     if not mask.any() or not np.ptp(values[mask]):
         return None
     covariance = _covariance(measures, values, groups, mask, proportion=False)

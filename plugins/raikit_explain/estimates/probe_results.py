@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 import raikit
 from raikit import stats
+from raikit.arrays import cluster_codes
 from raikit.format import case_noun, column_text
 from raikit_explain.estimates.measures import metric_of
 from raikit_explain.estimates.opposites import Opposite
@@ -69,12 +71,17 @@ def _of(probe: Probe, level: float, regression: bool) -> list[raikit.Metric]:
     return found
 
 
-def distance(nearest: Sequence[Opposite], level: float) -> raikit.Metric:
+def distance(ctx: raikit.CheckContext, nearest: Sequence[Opposite], level: float) -> raikit.Metric:
     """Compute the mean distance of cases from their nearest opposite."""
     values = np.array([one.distance for one in nearest])
     if not len(values):
         return raikit.Metric.undefined(
             "opposite_distance", f"no {case_noun(1)} has an opposite, or the inputs are pictures or sounds, which have no distance")
-    return metric_of("opposite_distance", stats.mean_interval(values, level=level, bounds=(0.0, 1.0)), len(values), "",
+    cases = pd.DataFrame([one.case for one in nearest])
+    clusters, _ = cluster_codes(cases, ctx.cluster)
+    weight = cases[ctx.weight].to_numpy(dtype=float) if ctx.weight else None
+    if weight is not None and not weight.any():
+        return raikit.Metric.undefined("opposite_distance", f"the drawn {case_noun()} have no weight")
+    return metric_of("opposite_distance", stats.mean_interval(values, weight, clusters, level, (0.0, 1.0)), len(values), "",
                      title=f"distance to the nearest {case_noun(1)} with another decision", unit="rate",
                      way=f"mean over random {case_noun()} of Gower's distance")

@@ -88,6 +88,10 @@ def _classes(measures: PartMeasures) -> raikit.Table | None:
     )
 
 
+def _complete(measures: PartMeasures) -> str:
+    return f", nor are {case_noun()} that lack an input" if measures.explanations.kind == "input" else ""
+
+
 def _compared(measures: PartMeasures) -> str:
     left = len(measures.largest) - MOST_COMPARED
     return f" The {MOST_COMPARED} largest of {len(measures.largest)} {measures.explanations.kind}s." if left > 0 else ""
@@ -157,7 +161,8 @@ def _differences(measures: PartMeasures) -> raikit.Table | None:
         rows=rows,
         columns=[raikit.Column.model_validate({"name": name, "title": title, "format": form}) for name, title, form in columns],
         note=f"Largest minus smallest group; max-t over pairs of groups; p adjusted by Holm over all {len(measures.differences)} "
-        f"rows. Groups with fewer than {LEAST_OF_A_GROUP} explained {case_noun()} are not compared.{_compared(measures)}",
+        f"rows. Groups with fewer than {LEAST_OF_A_GROUP} explained {case_noun()} are not compared"
+        f"{_complete(measures)}.{_compared(measures)}",
     )
 
 

@@ -188,6 +188,20 @@ def test_groups_that_are_judged_alike_are_not_told_apart():
     assert any("No group is shown" in finding.headline for finding in record.findings)
 
 
+def test_a_group_that_lacks_an_input_is_not_said_to_be_judged_otherwise():
+    table = loans(300, train=60)
+    table["note"] = np.where(table["sex"] == "F", None, np.where(np.arange(len(table)) % 2 == 0, "good", "bad"))
+    data = dataset(table, INPUTS, sensitive=["sex"])
+
+    def scored(frame):
+        return sigmoid(frame["income"] + (frame["note"].fillna("") == "good") + (frame["home"].fillna("") == "own"))
+
+    record = run_check(Perturbations, {"rows": 100}, data=data, model=FunctionModel(scored, data))
+    assert record.status == "ok", record.traceback
+    assert not any(metric.name.endswith("_difference") for metric in record.metrics)
+    assert any(metric.group == {"sex": "F"} for metric in record.metrics)
+
+
 # --- the verdict ---------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,6 @@ raikit_api = 1
 @raikit.hookimpl
 def raikit_checks() -> Iterable[type[raikit.Check]]:
     """Return the checks of the pillar "privacy"."""
-    from raikit_privacy.checks import MembershipInference, PrivateFineTuning, ShadowAttacks
+    from raikit_privacy.checks import Canaries, MembershipInference, PrivateFineTuning, ShadowAttacks
 
-    return [MembershipInference, ShadowAttacks, PrivateFineTuning]  # what is known of the audited model is told first
+    return [MembershipInference, ShadowAttacks, PrivateFineTuning, Canaries]  # what is known of the audited model is told first

@@ -30,7 +30,7 @@ _DIGITS = 7  # significant ones: far below any standard error
 _ERROR = 0.05  # at which a regression is tested alone
 _LEFT_OUT = {
     "profile", "judged", "limits", "adjustment", "p_value", "p_adjusted", "minimum_detectable", "excluded",
-    "excluded_reason", "pair", "condition",
+    "excluded_reason", "pair", "condition", "promised",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from raikit.gate.exit_code import CRASHED, FAILED, INSUFFICIENT, NOTHING_RAN, exit_code
 from raikit.gate.family import Claim, decide_alone, decide_together
+from raikit.gate.promises import judge_promises
 from raikit.gate.regressions import NO_BASELINE, Regressions
 from raikit.gate.required import judge_required
 from raikit.gate.rule_claim import RuleClaim, unchecked_condition, undefined_groups
@@ -64,6 +65,7 @@ def judge(
     if policy.decide_on == "estimate" and rules:
         warnings.append("decided on estimates, as the policy asks: by chance some rules fail and some pass")
     warnings += apply_waivers(rules, policy.waivers, today or date.today())
+    rules += judge_promises(checks)  # no waiver lets a false promise pass
     if any(rule.reason == NO_BASELINE for rule in compared.rules):
         warnings.append("regressions were not judged: there is no baseline yet")
     rules += [judge_required(required, checks) for required in policy.required]

@@ -107,6 +107,9 @@ class Metric(RecordModel):
         Groups or classes in which the quantity is not defined, so that `value` says nothing about them.
     excluded_reason : str, optional
         Why it is not defined there: ``no case has target 1``.
+    promised : float, optional
+        What was proved to bound the quantity from above, whatever the data. If the whole interval is above it, the proof is
+        contradicted, and the gate fails without a rule.
     condition : str, optional
         What the value takes for granted and nobody could check, or what it says nothing about, as a clause after "provided
         that". A rule that it passes names the condition, and so does a warning of the gate.
@@ -149,6 +152,7 @@ class Metric(RecordModel):
     excluded: list[str] = Field(default_factory=list)
     excluded_reason: str = ""
     condition: str = ""
+    promised: Number = None
     subject: str = "model"
     judged: JudgedOver | None = None
     limits: list[Limits] = Field(default_factory=list)

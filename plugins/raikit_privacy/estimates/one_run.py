@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -179,6 +179,36 @@ def gaussian_curve_bound(guesses: Guesses, delta: float, level: float = 0.95) ->
     .. [1] Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025 (2024), algorithm 3.
     """
     return _best(guesses, delta, level, "f-DP, Gaussian mechanisms (Mahloujifar et al. 2024)", "gaussian curve", _gaussian_curve)
+
+
+def most_right(canaries: int, made: int, curve: Sequence[tuple[float, float]], error: float) -> int:
+    """Return the most right guesses that a training may have; more have a chance below `error` [1]_.
+
+    Parameters
+    ----------
+    canaries, made : int
+        Canaries, and guesses about them.
+    curve : sequence of (float, float)
+        Every (epsilon, delta) that the training is proved to satisfy. All together allow less than any one of them: each alone
+        allows that everything is revealed with a probability of delta.
+    error : float
+        Share of this number of guesses in the error of the test.
+
+    References
+    ----------
+    .. [1] Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025 (2024), algorithm 3.
+    """
+    pairs = np.array(curve, dtype=float)
+    shrink, grow, delta = np.exp(-pairs[:, 0]), np.exp(np.minimum(pairs[:, 0], 700.0)), pairs[:, 1]
+
+    def least(p: float) -> float:
+        return float(max(((p - delta) * shrink).max(), (1 - delta - grow * (1 - p)).max(), 0.0))
+
+    low, high = 0, made + 1  # `low` is possible; `high` is impossible, because there are no more guesses
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _is_impossible(canaries, made, middle, error, least) else (middle, high)
+    return low
 
 
 def assuming_gaussian(

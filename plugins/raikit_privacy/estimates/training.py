@@ -25,6 +25,8 @@ from raikit_privacy.estimates.features import SensitiveFeature, features_of, sam
 from raikit_privacy.estimates.network_state import NetworkState
 from raikit_privacy.estimates.preflight import CASES, Cases
 
+Watch = Callable[[PrivateTraining], tuple[Callable[..., float], Callable[..., Iterator[IntArray]]]]
+
 _AT_ONCE = 256  # cases that `raikit.fit` prepares together
 _MOST_CLASSES, _OF_A_CLASS = 10, 16  # of which steps of one class are made
 
@@ -60,12 +62,13 @@ class TrainedPrivately:
 
 
 def train_private(
-    ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, noise_multiplier: float, workdir: Path,
-    progress: Callable[[int, int], None], seed: int | None = None,
+    ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, noise_multiplier: float, workdir: Path | None,
+    progress: Callable[[int, int], None], seed: int | None = None, watch: Watch | None = None,
 ) -> TrainedPrivately:
     """Train `model` in place with DP-SGD.
 
-    `seed` (absent: that of the check) determines sampling and noise. A checkpoint in `workdir` is bound to everything that
+    `seed` (absent: that of the check) determines sampling and noise. `watch` returns step and sampler that wrap those of the
+    training, to leave cases out and to look at what each step releases. A checkpoint in `workdir` is bound to everything that
     epsilon depends on, and holds no losses, which are computed without noise.
 
     Every epoch runs and the last weights are kept. An epoch chosen by its validation score would look at the data once
@@ -88,11 +91,12 @@ def train_private(
     start.check()
     with _frozen_layers_cached(ctx, model) as trained:
         training = PrivateTraining(trained, recipe, noise_multiplier, clipping, seed)
+        step, sampler = (training.step, training.sampler) if watch is None else watch(training)
         try:
             ctx.trainer(
                 trained, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size,
                 seed=seed, patience=None,
-                workdir=workdir, step=training.step, sampler=training.sampler, optimizer=training.optimizer,
+                workdir=workdir, step=step, sampler=sampler, optimizer=training.optimizer,
                 module=training.module, progress=progress, record_losses=False,
                 recipe={"noise_multiplier": noise_multiplier, "max_grad_norm": recipe.max_grad_norm,
                         "learning_rate": recipe.learning_rate, "layers": recipe.layers,

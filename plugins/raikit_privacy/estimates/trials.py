@@ -70,6 +70,12 @@ class TrialOutcome:
     compared: int
 
 
+def recipe_of(options: Any, n: int) -> Recipe:
+    """Return the recipe that `TrainingOptions` describe, for `n` training cases."""
+    return Recipe(n, options.epochs, options.batch_size or max(1, round(n / 4)), options.physical_batch_size,
+                  options.max_grad_norm, options.learning_rate, options.layers)
+
+
 class Trials:
     """Runs the private trainings for each budget, all with the same recipe and compared on the same cases.
 
@@ -92,10 +98,7 @@ class Trials:
         # The audited model's `fresh` makes the other; either may bring code.
         self.foreign = list(dict.fromkeys([*foreign_code(ctx.model), *foreign_code(initial_model(ctx.model, ctx.seed))]))
         self.delta = options.delta if options.delta is not None else default_delta(n)
-        self.recipe = Recipe(
-            n, options.epochs, options.batch_size or max(1, round(n / 4)), options.physical_batch_size,
-            options.max_grad_norm, options.learning_rate, options.layers,
-        )
+        self.recipe = recipe_of(options, n)
         self._folder = ctx.workdir / "private-training"
         self._twins_correct: BoolArray | None = None
         self._folder.mkdir(exist_ok=True)

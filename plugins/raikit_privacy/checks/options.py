@@ -1,0 +1,56 @@
+"""Options that all checks which train privately share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+import raikit
+
+
+class TrainingOptions(raikit.CheckOptions):
+    """Budgets, and the recipe of private training."""
+
+    epsilons: tuple[float, ...] = Field((8.0,), min_length=1, description="Budgets; one model is trained for each.")
+    delta: float | None = Field(
+        None, gt=0, lt=1,
+        description="Absent: the smaller of 1e-5 and a tenth of one over the number of training cases.",
+    )
+    epochs: int = Field(16, ge=1, le=10_000, description="Expected passes over the training cases.")
+    batch_size: int | None = Field(
+        None, ge=1,
+        description="Expected cases of a step; large batches reduce the effect of noise. Absent: a quarter of the "
+        "training cases.",
+    )
+    physical_batch_size: int = Field(
+        256, ge=1,
+        description="Cases that go through the network at once: fewer need less memory and change numbers by rounding "
+        "only.",
+    )
+    max_grad_norm: float = Field(1.0, gt=0, description="Length to which each case's gradient is clipped.")
+    learning_rate: float = Field(
+        2.0, gt=0, description="Peak learning rate; high, because a gradient is at most as long as the clipping norm."
+    )
+    layers: Literal["dense", "all"] = Field(
+        "dense",
+        description="Which layers are trained. dense: convolutions, embeddings, class tokens and position embeddings keep "
+        "their initial weights; with few cases that is more accurate and far faster.",
+    )
+    accountant: Literal["pld", "prv", "rdp"] = Field(
+        "pld",
+        description="PLD is the tightest. Where every case is in every step, the exact ε of the Gaussian mechanism is used; "
+        "where an accountant is not numerically safe, RDP.",
+    )
+    public_weights: str | None = Field(
+        None, min_length=3,
+        description="The public data that the initial weights come from, if the model starts from pretrained ones and none "
+        "of the training cases was among those data. The report names it as a condition of every guarantee.",
+    )
+
+    @field_validator("epsilons")
+    @classmethod
+    def _are_budgets(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(values)) != len(values) or not all(0 < value < float("inf") for value in values):
+            raise ValueError("each epsilon must be above 0, and none may be a duplicate")
+        return values

@@ -19,7 +19,7 @@ def test_only_an_interval_that_is_wholly_above_the_promise_contradicts_it(promis
 
 
 def test_no_waiver_lets_a_false_promise_pass():
-    waiver = {"metric": "a.gap[g]", "until": "2999-01-01", "reason": "none", "owner": "nobody"}
+    waiver = {"metric": "a.gap[g]", "until": "2999-01-01", "reason": "none", "who": "nobody"}
     rule = {"metric": "a.gap[g]", "max": 0.5}
     assert judge(policy(rule, waivers=[waiver]), [measured(metric(1.0, 2.0))]).exit_code == 0
     assert judge(policy(rule, waivers=[waiver]), [measured(metric(1.0, 2.0, promised=0.5))]).exit_code == 1

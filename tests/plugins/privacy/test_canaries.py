@@ -122,11 +122,11 @@ def test_the_check_reports_claim_proof_and_measurement(audited):
     bound = metrics["privacy.epsilon_lower_bound(target=4)"]
     assert bound.low <= bound.promised <= 4
     assert bound.subject == "dp_model"
-    assert {"privacy.right_guesses(target=4,guesses=40)", "privacy.right_guesses(target=4,guesses=160)"} <= metrics.keys()
+    assert {"privacy.right_guesses(guesses=40,target=4)", "privacy.right_guesses(guesses=160,target=4)"} <= metrics.keys()
     assert {f"privacy.epsilon_lower_bound(target=4)[sex={sex}]" for sex in "FM"} <= metrics.keys()
     assert metrics["privacy.epsilon_lower_bound(target=4)[sex=M]"].promised is None, "groups are shown; they do not gate"
     assert result.findings[0].kind == "fine"
-    record = CheckRecord(name="privacy.canaries", pillar="privacy", status="ok", metrics=result.metrics)
+    record = CheckRecord(name="privacy.canaries", pillar="privacy", plugin="raikit", status="ok", metrics=result.metrics)
     assert judge_promises([record]) == []
 
 
@@ -135,7 +135,7 @@ def test_a_contradiction_fails_the_gate_in_capitals(audited, monkeypatch):
     result = result_of(Canaries, audited(), epsilons=[1.0], **QUICK)
     assert result.findings[0].severity == "fail"
     assert result.findings[0].headline.isupper()
-    record = CheckRecord(name="privacy.canaries", pillar="privacy", status="ok", metrics=result.metrics)
+    record = CheckRecord(name="privacy.canaries", pillar="privacy", plugin="raikit", status="ok", metrics=result.metrics)
     rules = judge_promises([record])
     assert rules
     assert {rule.status for rule in rules} == {"fail"}

@@ -173,16 +173,13 @@ class Attributions(raikit.Check):
         self, ctx: raikit.CheckContext, sample: Sample, settings: ExplanationSettings, steps: _Steps
     ) -> Trust | None:
         """Test the methods on a sample that was drawn for it; None if it is empty."""
-        import numpy as np
-
         from raikit_explain.estimates import trust
 
         if not len(sample.frame):
             return None
-        methods, refused = trust.applicable(ctx, sample.frame, [_DRAWN, *self.options.methods], settings)
-        return trust.Trust(sample, list(methods), refused, trust.examine(
-            ctx, sample.frame, methods, np.random.default_rng([ctx.seed, 2]), scale=settings.scale,
-            sensitivity=self.options.sensitivity, progress=steps.next(len(sample.frame))))
+        return trust.examine_applicable(
+            ctx, sample, [_DRAWN, *self.options.methods], settings, [ctx.seed, 2], sensitivity=self.options.sensitivity,
+            progress=steps.next(len(sample.frame)))
 
     def _judged(self, ctx: raikit.CheckContext, trust: Trust | None) -> raikit.CheckResult:
         """Return the verdicts as metrics, findings and a table."""

@@ -76,7 +76,7 @@ def grad_cam(
         return result
     chosen = choose_layers(model, encoded, decided, settings.scale)
     if not chosen:
-        raise NotApplicable(NO_LAYER)
+        raise NotApplicable("grad_cam", NO_LAYER)
     for part in slices(len(decided), gradient_batch_size(score, encoded, decided, settings.megabytes)):
         write(result, part, _maps(model, score, encoded.take(part), decided[part], chosen))
     return replace(result, layers={name: layer.name for name, layer in chosen.items()})

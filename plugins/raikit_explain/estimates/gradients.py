@@ -32,7 +32,18 @@ Attribute = Callable[[Score, "Differences", int], tuple[Tensor, ...]]
 
 
 class NotApplicable(ValueError):
-    """A method that cannot explain a model; the message is one sentence that says why."""
+    """A method that cannot explain a model.
+
+    Parameters
+    ----------
+    method : str
+    reason : str
+        One sentence.
+    """
+
+    def __init__(self, method: str, reason: str) -> None:
+        super().__init__(reason)
+        self.method = method
 
 
 def by_captum(

@@ -65,7 +65,7 @@ def deep_lift(
     _deep_lift_into(other, copied, nearer, decided, settings, passes)
     wrong = np.maximum(result.error, with_error(other, settings.floor).error) > settings.tolerance
     if wrong.sum() > _MOST_WRONG * len(wrong):
-        raise NotApplicable("deep_lift is wrong for this model: its contributions miss the change of the decision in "
+        raise NotApplicable("deep_lift", "deep_lift is wrong for this model: its contributions miss the change of the decision in "
                             f"{wrong.sum()} of {len(wrong)} cases, as with unknown layers or activations without a module.")
     return replace(result, converged=~wrong)
 
@@ -128,7 +128,7 @@ def lrp(
     .. [2] Ancona et al., "Towards better understanding of gradient-based attribution methods for Deep Neural Networks", ICLR 2018.
     """
     if reason := without_rule(model):
-        raise NotApplicable(reason)
+        raise NotApplicable("lrp", reason)
     score = scorer(model, encoded, settings.scale)
     result = empty("lrp", score, encoded, decided)
     copied = _out_of_place(with_copies(model))
@@ -197,7 +197,7 @@ def _check_relevance(model: raikit.Model, encoded: Encoded, decided: Tensor, set
         right &= all(torch.allclose(of, product, rtol=1e-2, atol=1e-2 * size)
                      for of, product in zip(relevance, products, strict=True))
     if not right:
-        raise NotApplicable("lrp is wrong for this model: relevance is not conserved, as where outputs of layers are added "
+        raise NotApplicable("lrp", "lrp is wrong for this model: relevance is not conserved, as where outputs of layers are added "
                             "outside a module, or a layer is used twice.")
 
 
@@ -244,9 +244,9 @@ def _by_hooks(name: str, attribute: Callable[[], tuple[Tensor, ...]]) -> tuple[T
             return tuple(values.detach() for values in attribute())
     except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
         if "more than once" in str(error):
-            raise NotApplicable(f"{name} is wrong for this model: it uses one of its layers more than once.") from error
+            raise NotApplicable(name, f"{name} is wrong for this model: it uses one of its layers more than once.") from error
         first = str(error).split("\n")[0][:160]
-        raise NotApplicable(f"{name} cannot follow this model's layers ({type(error).__name__}: {first}).") from error
+        raise NotApplicable(name, f"{name} cannot follow this model's layers ({type(error).__name__}: {first}).") from error
 
 
 def _out_of_place(model: raikit.Model) -> raikit.Model:

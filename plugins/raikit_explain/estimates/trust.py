@@ -139,9 +139,32 @@ def applicable(
         except registry.NotApplicable as error:
             reasons[name] = str(error)
         if name not in methods:
-            others = joined([method_name(other) for other in reasons if reasons[other] is None])
-            refused[name] = f"{str(reasons[name]).rstrip('.')}; what applies: {others}"
+            refused[name] = _refusal(reasons, name)
     return methods, refused
+
+
+def _refusal(reasons: Mapping[str, str | None], name: str) -> str:
+    others = joined([method_name(other) for other in reasons if reasons[other] is None])
+    return f"{str(reasons[name]).rstrip('.')}; what applies: {others}"
+
+
+def examine_applicable(
+    ctx: raikit.CheckContext, sample: Sample, names: Sequence[str], settings: ExplanationSettings, seed: Sequence[int], *,
+    sensitivity: bool = False, progress: Callable[[int], None] = lambda done: None,
+) -> Trust:
+    """Test those of some methods that apply to the model on a sample; see `applicable` and `examine`.
+
+    Where only later cases show that a method is wrong for the model, the others are tested anew without it.
+    """
+    methods, refused = applicable(ctx, sample.frame, names, settings)
+    while True:
+        try:
+            found = examine(ctx, sample.frame, methods, np.random.default_rng(list(seed)), scale=settings.scale,
+                            sensitivity=sensitivity, progress=progress)
+            return Trust(sample, list(methods), refused, found)
+        except registry.NotApplicable as error:
+            del methods[error.method]
+            refused[error.method] = _refusal({**dict.fromkeys(methods), error.method: str(error)}, error.method)
 
 
 def examine(

@@ -11,7 +11,7 @@ from torch import nn
 from raikit.testing import result_of
 from raikit_explain import names
 from raikit_explain.checks import Attributions
-from raikit_explain.estimates import methods
+from raikit_explain.estimates import methods, trust
 
 GRADIENTS = {"method": "integrated_gradients"}
 
@@ -114,6 +114,27 @@ def test_several_methods_have_a_verdict_each_and_agree_as_far_as_they_do(audited
     assert 0 < _metric(result, "sensitivity_max", **GRADIENTS).value < 0.5
     (finding,) = _verdicts(result)
     assert finding.headline == "Explanations by Integrated Gradients and Input × Gradient are supported by evidence"
+
+
+class Late(Network):
+    """Has an activation without a module, which DeepLIFT misses, in cases whose first column is above average."""
+
+    def forward(self, encoded):
+        columns = encoded["facts"]
+        return super().forward(encoded) + (columns[:, :1] > 0) * nn.functional.softplus(columns[:, 1:3]) ** 2
+
+
+def test_a_method_that_only_later_cases_show_to_be_wrong_is_refused_and_the_others_are_tested(audited, monkeypatch):
+    def untried(ctx, cases, chosen, settings):
+        return {name: methods.method(name, settings) for name in chosen}, {}
+
+    monkeypatch.setattr(trust, "applicable", untried)
+    result = audited(Late(), trust_rows=24, methods=["deep_lift"])
+    table = next(table for table in result.tables if table.id == "verdicts")
+    words = {row[0]: row[1] for row in table.rows}
+    assert words["Integrated Gradients"] == "supported by evidence"
+    assert words["DeepLift"].startswith("not tested: deep_lift is wrong for this model")
+    assert _metric(result, "trusted_share", method="deep_lift").value is None
 
 
 def test_the_names_of_methods_are_those_of_the_registry():

@@ -14,7 +14,7 @@ from raikit.testing.contract import check_rules, plugin_rules
 from raikit.testing.contract.rule import run_rules
 from raikit.testing.contract.subject import subject_of
 
-DRAWS_NOTHING = {"fairness.impact_ratios", "performance.classification", "performance.regression"}
+DRAWS_NOTHING = {"explainability.probes", "fairness.impact_ratios", "performance.classification", "performance.regression"}
 TRAINS = {"fairness.reweighting", "privacy.canaries", "privacy.dp_finetuning", "privacy.shadow_attacks"}
 ON_ODD_DATA = ("small_groups", "missing", "tiny", "one_answer")
 ASKS_THE_MODEL = {*TRAINS, "explainability.attributions", "explainability.perturbations", "explainability.probes"}

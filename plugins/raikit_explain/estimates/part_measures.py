@@ -255,9 +255,14 @@ def _groups(ctx: raikit.CheckContext, sample: Sample) -> list[GroupsOf]:
 
 def _by_group(measures: PartMeasures) -> Iterator[raikit.Metric]:
     for groups in measures.groups:
-        for part in measures.largest[:MOST_COMPARED]:
+        for part in _compared_parts(measures, groups):
             for code, name in enumerate(groups.names):
                 yield _share(measures, part, groups.codes == code, over=[groups.column], group={groups.column: name})
+
+
+def _compared_parts(measures: PartMeasures, groups: GroupsOf) -> list[str]:
+    """Return the parts that groups are compared in: not the column that makes them, which is its own replacement in one of them."""
+    return [part for part in measures.largest[:MOST_COMPARED] if part != groups.column]
 
 
 def _differences(ctx: raikit.CheckContext, measures: PartMeasures) -> list[Difference]:
@@ -266,7 +271,7 @@ def _differences(ctx: raikit.CheckContext, measures: PartMeasures) -> list[Diffe
     tested = [
         (part, groups, gap)
         for groups in measures.groups
-        for part in measures.largest[:MOST_COMPARED]
+        for part in _compared_parts(measures, groups)
         if (gap := _gap(measures, measures.shares[part], groups, rng)) is not None
     ]
     if not tested:

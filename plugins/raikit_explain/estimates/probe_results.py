@@ -66,7 +66,7 @@ def _of(probe: Probe, level: float, regression: bool) -> list[raikit.Metric]:
         name, key = ("term_swap_effect", "to") if probe.kind == "term" else ("column_effect", "to")
         first = probe.outcome.names[0]
         found += [effect(name, probe.outcome, version, level, regression=regression, nothing=probe.nothing,
-                         args={**probe.args, key: to}, title=f"change of the score with {to} instead of {first}, {probe.name}")
+                         args={**probe.args, key: to}, title=f"change of the score with {probe.name} {to} instead of {first}")
                   for version, to in enumerate(probe.outcome.names) if version]
     return found
 

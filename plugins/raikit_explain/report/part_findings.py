@@ -390,6 +390,8 @@ def _how(facts: Facts) -> raikit.Finding:
         replaced += (
             " in the training cases." if facts.split == "train" else f" in the split {facts.split}: there are no training cases."
         )
+    if facts.kind == "column":
+        replaced += " A value that equals its replacement has no share."
     rows = [
         ("Method", f"{capitalised(facts.measures.method_text)}."),
         ("Left out", replaced),

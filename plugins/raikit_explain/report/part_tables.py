@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import raikit
-from raikit.format import capitalised, case_noun, class_text, column_text, confidence, value_text
+from raikit.format import capitalised, case_noun, class_text, confidence, group_label
 from raikit_explain.estimates.part_measures import LEAST_OF_A_GROUP, MOST_COMPARED, PartMeasures
 from raikit_explain.names import input_name
 from raikit_explain.report.part_words import FEWEST_CASES, MOST_WORDS, most_moving
@@ -104,8 +104,7 @@ def _groups(measures: PartMeasures) -> raikit.Table | None:
             ((column, value),) = metric.group.items()
             rows.append(
                 [
-                    column_text(column),
-                    value_text(column, value),
+                    group_label({column: value}),
                     _part(measures, str(metric.args[measures.explanations.kind])),
                     metric.n,
                     metric.value,
@@ -120,7 +119,6 @@ def _groups(measures: PartMeasures) -> raikit.Table | None:
         title="Share of the decision by group",
         rows=rows,
         columns=[
-            raikit.Column(name="column", title="Feature"),
             raikit.Column(name="group", title="Group"),
             _kind(measures),
             *_share_columns(),
@@ -133,7 +131,6 @@ def _differences(measures: PartMeasures) -> raikit.Table | None:
     if not measures.differences:
         return None
     columns = [
-        ("column", "Feature", "text"),
         ("part", capitalised(measures.explanations.kind), "text"),
         ("most", "Largest share", "text"),
         ("least", "Smallest share", "text"),
@@ -144,10 +141,9 @@ def _differences(measures: PartMeasures) -> raikit.Table | None:
     ]
     rows = [
         [
-            column_text(one.column),
             _part(measures, one.part),
-            value_text(one.column, one.high_group),
-            value_text(one.column, one.low_group),
+            group_label({one.column: one.high_group}),
+            group_label({one.column: one.low_group}),
             one.gap.value,
             max(one.gap.low, 0.0),
             min(one.gap.high, 1.0),

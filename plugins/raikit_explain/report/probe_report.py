@@ -16,8 +16,11 @@ from raikit.format import (
     column_text,
     confidence,
     count,
+    counted,
     headline,
+    percent,
     sample_size,
+    significant,
     value_text,
 )
 from raikit_explain.estimates.opposites import Opposite
@@ -46,7 +49,7 @@ def findings(facts: Facts, nearest: Sequence[Opposite]) -> list[raikit.Finding]:
     if facts.probes:
         made.append(raikit.Finding(
             kind="method", headline="The model scored changed cases", what="method of probes",
-            evidence=f"{count(facts.scored)} inputs scored; {count(len(facts.probes))} probes",
+            evidence=f"{count(facts.scored)} inputs scored; {counted(len(facts.probes), 'probe')}",
             facts=[("Limits", _LIMITS), ("Scores", _score_text(facts.ctx))]))
     return sorted(made, key=lambda finding: ("fail", "warn", "note").index(finding.severity))
 
@@ -77,16 +80,16 @@ def _probe(facts: Facts, probe: Probe) -> raikit.Finding | None:
     sure = [metric for metric in effects if metric.value and _excludes_zero(strict[str(metric.args["to"])])]
     largest = max(sure or effects, key=lambda metric: abs(metric.value or 0.0))
     flips = next((metric for metric in facts.metrics if metric.name.endswith("_flip_rate") and metric.args == probe.args), None)
-    rows = [("Limits", _LIMITS), ("Test", f"The {confidence(level)} interval: Bonferroni over {count(tests)} changes.")]
+    rows = [("Limits", _LIMITS), ("Test", f"The {confidence(level)} interval: Bonferroni over {counted(tests, 'change')}.")]
     if probe.kind == "term":
         templates = len(np.unique(probe.outcome.clusters[0])) if probe.outcome.clusters else 0
         rows.append(("Texts", f"{count(len(probe.outcome))} with a term, {count(templates)} templates."))
     if flips is not None and flips.value is not None:
-        rows.append(("Decisions", f"{flips.value:.1%} of them change ({sample_size(flips.n)})."))
+        rows.append(("Decisions", f"{percent(flips.value)} of them change ({sample_size(flips.n)})."))
     first, to = probe.outcome.names[0], str(largest.args["to"])
     what = f"{_value(probe, to)} instead of {_value(probe, first)}"
-    said = headline(
-        f"{capitalised(what)} changes scores", f"{capitalised(probe.name)} changes scores", "A declared change moves scores")
+    name = capitalised(probe.name) + ("" if probe.kind == "column" else ":")
+    said = headline(f"{name} {what} changes scores", f"{capitalised(probe.name)} changes scores", "A declared change moves scores")
     if not sure:
         said = headline(f"Changing {probe.name} is not shown to move scores", "One change is not shown to move scores")
     return raikit.Finding(
@@ -155,7 +158,7 @@ def _nearest(facts: Facts, shown: Sequence[Opposite]) -> raikit.Table | None:
     rows = [[str(one.case["id"]), class_text(one.case["prediction"]), str(one.other["id"]), class_text(one.other["prediction"]),
              _difference(facts, one), round(one.distance, 3)] for one in shown]
     return raikit.Table(
-        id="opposites", title="The most alike cases that were decided otherwise", rows=rows,
+        id="opposites", title=f"The most alike {case_noun()} that were decided otherwise", rows=rows,
         columns=[raikit.Column.model_validate({"name": name, "title": title, "format": form}) for name, title, form in columns],
         note=f"Random {case_noun()}. Distance from 0 to 1: the mean over columns of Gower's, and of texts the share of words that "
              "only one has. What differs need not be the reason.")
@@ -171,8 +174,8 @@ def _difference(facts: Facts, one: Opposite) -> str:
 
 
 def _short(column: str, value: Any) -> str:
-    if isinstance(value, float | np.floating):
-        return f"{value:.4g}"
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        return count(int(value)) if float(value).is_integer() and abs(value) < 1e15 else significant(float(value), 4)
     return value_text(column, value.item() if isinstance(value, np.generic) else value)
 
 

@@ -67,7 +67,7 @@ def test_an_effect_that_varies_has_an_interval_over_templates():
     effect = value(record, "term_swap_effect", terms="pronouns", to="female")
     assert effect.high < 0
     assert effect.n_clusters < effect.n
-    assert any(finding.severity == "warn" and "female instead of male" in finding.headline.lower() for finding in record.findings)
+    assert any(finding.severity == "warn" and "Pronouns: female instead of male" in finding.headline for finding in record.findings)
 
 
 def test_a_model_that_reads_no_pronouns_has_no_effect():

@@ -174,9 +174,10 @@ def _difference(facts: Facts, one: Opposite) -> str:
 
 
 def _short(column: str, value: Any) -> str:
-    if isinstance(value, float | np.floating) and np.isfinite(value):
-        return count(int(value)) if float(value).is_integer() and abs(value) < 1e15 else significant(float(value), 4)
-    return value_text(column, value.item() if isinstance(value, np.generic) else value)
+    code: Any = value.item() if isinstance(value, np.generic) else value
+    if isinstance(code, float) and np.isfinite(code):
+        return count(int(code)) if code.is_integer() and abs(code) < 1e15 else significant(code, 4)
+    return value_text(column, code)
 
 
 def _cut(text: Any) -> str:

@@ -84,9 +84,10 @@ class Attributions(raikit.Check):
             "class, right and wrong, weighted back to the whole split.",
         )
         examples: int = Field(
-            6, ge=0, le=60,
-            description="Cases that are drawn as figures, apart from the sample: the surest wrong and right decisions and "
-            "those nearest to another one. Figures show inputs of single cases; 0 shows none, and neither does --redact.",
+            6, ge=0, le=24,
+            description="Cases that are drawn as figures, apart from the sample: the surest wrong and right decisions, those "
+            "nearest to another one, and pairs with the same true class from different groups. Figures show inputs of single "
+            "cases; 0 shows none, and neither does --redact.",
         )
         methods: list[MethodName] = Field(
             ["integrated_gradients"], min_length=1,

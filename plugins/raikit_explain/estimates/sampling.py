@@ -11,6 +11,7 @@ import pandas as pd
 
 import raikit
 from raikit.arrays import FloatArray, IntArray, cluster_codes, score_columns
+from raikit_explain.estimates.pairs import choose_pairs
 
 _MIN_STRATUM = 4  # cases drawn from a stratum, if it has as many
 _MAX_CANDIDATES = 2000  # examples are chosen among the first of each ranking
@@ -137,16 +138,19 @@ def allocate(sizes: IntArray, rows: int) -> IntArray:
 
 
 def choose_examples(frame: pd.DataFrame, ctx: raikit.CheckContext, count: int) -> pd.DataFrame:
-    """Choose examples: the surest wrong, the surest right and those nearest to another decision, as ``kind`` says.
+    """Choose examples: the surest wrong, the surest right, those nearest to another decision, and pairs, as ``kind`` says.
 
-    Among the sure ones the decided classes take turns. No two examples share a cluster, where possible.
+    Among the sure ones the decided classes take turns. No two examples share a cluster, where possible. Of six examples, two
+    are a pair from different groups (`raikit_explain.estimates.pairs`).
     """
     used: set[tuple[str, Any]] = set()
+    pairs = choose_pairs(frame, ctx, count // 6)
+    count -= len(pairs)
     parts = []
-    for number, (kind, ranking) in enumerate(_rankings(frame, ctx.task)):
+    for number, (kind, ranking) in enumerate(_rankings(frame[~frame["id"].isin(pairs["id"])], ctx.task)):
         examples = _first_of_other_clusters(ranking, ctx.cluster, (count + 2 - number) // 3, used)
         parts.append(examples.assign(kind=kind))
-    chosen = pd.concat(parts)
+    chosen = pd.concat([*parts, pairs])
     return chosen[~chosen["id"].duplicated()].reset_index(drop=True)
 
 

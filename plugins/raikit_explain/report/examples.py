@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -300,7 +300,13 @@ def _labels(piece: Piece, count: int) -> list[str]:
         return [f"column {index + 1}" for index in range(count)]
     if raw is None:
         return names
-    return [_with_value(label, raw[label].iloc[0]) if label in raw else label for label in names]
+    return [_with_value(label, raw[label].iloc[0]) if label in raw else _one_of(label, raw.columns) for label in names]
+
+
+def _one_of(label: str, columns: Sequence[str]) -> str:
+    """Write the name of an encoded column that stands for one value of a column: ``kind=other`` as ``kind: other``."""
+    column, _, value = label.partition("=")
+    return f"{column_text(column)}: {value_text(column, value)}" if value and column in columns else label
 
 
 def _with_value(column: str, value: Any) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from raikit_explain.estimates.explanation import Explanations, ExplanationSettings
+    from raikit_explain.estimates.measures import Measures
     from raikit_explain.estimates.sampling import Sample
     from raikit_explain.estimates.trust import Trust
     from raikit_explain.estimates.verdict import Word
@@ -73,6 +74,7 @@ class Attributions(raikit.Check):
         "explainability.method_correlation",
         "explainability.method_overlap",
         "explainability.sensitivity_max",
+        "explainability.protected_share",
     )
 
     class Options(raikit.CheckOptions):
@@ -98,6 +100,10 @@ class Attributions(raikit.Check):
             None, ge=0,
             description="Cases of the audited split, drawn at random, on which each method is tested for its verdict. Absent: 16 "
             "to 64, as many as cost about three times what `rows` explanations cost. 0 gives no verdict, under 8 show nothing.",
+        )
+        protected: list[str] = Field(
+            [], description="Words and columns that decisions should not rest on; protected_share is their share. Sensitive "
+            "columns that are inputs are protected in any case.",
         )
         sensitivity: bool = Field(
             False, description="Whether to measure how much explanations change when inputs hardly do: it needs seven more "
@@ -151,14 +157,16 @@ class Attributions(raikit.Check):
         rows = affordable_rows(explanations, len(examples)) if self.options.trust_rows is None else self.options.trust_rows
         trust = self._examine(ctx, sampling.draw_evenly(frame, ctx, rows, np.random.default_rng([ctx.seed, 1])), settings, steps)
         judged = self._judged(ctx, trust)
+        everything = self._overall(ctx, measured)
         facts = findings.Facts(measured, self.address, settings.tolerance, regression, settings.unit)
         share_figure = figures.share_figure(measured)
         outcome_table = tables.outcome_table(measured, regression)
         example_figures = self._example_figures(ctx, examples, settings, trust, steps)
         return raikit.CheckResult(
-            metrics=[*measured.metrics, *judged.metrics], findings=findings.in_order([*judged.findings, *findings.findings(facts)]),
-            tables=[*judged.tables, *([outcome_table] if outcome_table else [])],
-            figures=[*([share_figure] if share_figure else []), *example_figures],
+            metrics=[*measured.metrics, *everything.metrics, *judged.metrics],
+            findings=findings.in_order([*judged.findings, *findings.findings(facts), *everything.findings]),
+            tables=[*judged.tables, *([outcome_table] if outcome_table else []), *everything.tables],
+            figures=[*([share_figure] if share_figure else []), *everything.figures, *example_figures],
             artifacts=[self._evidence(ctx, explanations, sample.frame)],
         )
 
@@ -181,6 +189,20 @@ class Attributions(raikit.Check):
         return trust.examine_applicable(
             ctx, sample, [_DRAWN, *self.options.methods], settings, [ctx.seed, 2], sensitivity=self.options.sensitivity,
             progress=steps.next(len(sample.frame)))
+
+    def _overall(self, ctx: raikit.CheckContext, measures: Measures) -> raikit.CheckResult:
+        """Return what matters inside inputs, for which groups other things do, and what falls on protected parts."""
+        from raikit_explain.estimates.overall import Overall
+        from raikit_explain.report import overall
+
+        of = Overall.of(measures, ctx, self.options.protected)
+        metrics = of.protected_metrics(ctx.confidence)
+        ctx.levels.measure_all(metrics, of.protected_metrics)
+        differences = of.differences()
+        table, figure = overall.table(of, differences), overall.figure(of, redact=ctx.redact)
+        return raikit.CheckResult(
+            metrics=metrics, findings=overall.findings(of, differences, [self.address(metric) for metric in metrics]),
+            tables=[table] if table else [], figures=[figure] if figure else [])
 
     def _judged(self, ctx: raikit.CheckContext, trust: Trust | None) -> raikit.CheckResult:
         """Return the verdicts as metrics, findings and a table."""

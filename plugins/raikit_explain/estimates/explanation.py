@@ -15,7 +15,7 @@ from torch import Tensor
 import raikit
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.models.encoded import Encoded, encode
-from raikit.models.positions import Positions
+from raikit.models.positions import EncodedColumns, Positions
 from raikit_explain.estimates import shares
 from raikit_explain.estimates.attributions import (
     AGREEMENT,
@@ -26,6 +26,7 @@ from raikit_explain.estimates.attributions import (
     integrated_gradients,
     scorer,
 )
+from raikit_explain.estimates.parts import Part, parts_of_case
 
 _BATCH_SIZE = 64
 _FLOOR_LOG_ODDS = 0.1
@@ -73,6 +74,8 @@ class Explanations:
         See `raikit_explain.estimates.attributions.Attribution`.
     examples : list of ExampleInputs
         What a figure of each case needs; empty unless it was asked for.
+    parts : list of mapping of (input, part) to float
+        Attributions of words, columns, regions and bands of each case.
     """
 
     inputs: list[str]
@@ -85,6 +88,7 @@ class Explanations:
     steps: IntArray
     converged: BoolArray
     examples: list[ExampleInputs] = field(default_factory=list)
+    parts: list[dict[Part, float]] = field(default_factory=list)
 
     def frame(self, cases: pd.DataFrame) -> pd.DataFrame:
         """Return one row per case, the evidence behind every mean."""
@@ -213,7 +217,18 @@ def _explain_batch(
         names, present, gradients.totals(), values, removal, gradients.change, gradients.error, gradients.steps,
         gradients.converged,
         _example_inputs(ctx, batch, encoded, gradients) if keep_inputs else [],
+        _parts(ctx.model, batch, gradients),
     )
+
+
+def _parts(model: raikit.Model, batch: raikit.Batch, gradients: Attribution) -> list[dict[Part, float]]:
+    """Sum the attributions of each case over its words, columns, regions and bands."""
+    positions = dict(model.positions(batch))
+    for name, raw in batch.inputs.items():
+        if isinstance(raw, pd.DataFrame) and name not in positions:  # one element a column, as far as the numbers agree
+            positions[name] = [EncodedColumns([str(column) for column in raw.columns])] * len(batch)
+    return [parts_of_case({name: values[row] for name, values in gradients.values.items()}, model.modalities,
+                          {name: of_cases[row] for name, of_cases in positions.items()}) for row in range(len(batch))]
 
 
 def _by_removal(
@@ -263,4 +278,5 @@ def _concatenate(parts: list[Explanations]) -> Explanations:
         None if parts[0].shapley is None else joined("shapley"),
         joined("removal"), joined("change"), joined("error"), joined("steps"), joined("converged"),
         [example for part in parts for example in part.examples],
+        [case for part in parts for case in part.parts],
     )

@@ -43,7 +43,7 @@ def test_every_metric_was_announced_and_has_its_value_within_its_interval(result
         assert metric.low <= metric.value <= metric.high
         assert metric.n > 0
         assert metric.n_clusters
-    names = {metric.name for metric in result.metrics} | {"sensitivity_max", "method_correlation", "method_overlap"}
+    names = {metric.name for metric in result.metrics} | {"sensitivity_max", "method_correlation", "method_overlap", "protected_share"}
     assert {f"explainability.{name}" for name in names} == set(Attributions.produces)
 
 
@@ -146,7 +146,7 @@ def test_inputs_are_called_by_their_labels(tiny_model, make_context):
     share = _value(result, "modality_share", input="facts")
     assert name_of(share) == "Share of the decision, form fields"
     assert "Decisions rest most on the form fields" in {finding.headline for finding in result.findings}
-    (shares, example) = result.figures
+    (shares, _, example) = result.figures
     assert {row["input"] for row in shares.data} == {"form fields", "note"} == {row["input"] for row in example.data}
     assert {row[1] for row in _table(result, "by_outcome").rows} == {"form fields", "note"}
 
@@ -179,7 +179,7 @@ def test_one_input_has_nothing_to_divide(tiny_model, make_context):
     result = result_of(Attributions, make_context(tiny_model({"facts": "tabular"}), rows=30), rows=30)
     assert _value(result, "modality_share", input="facts").value is None
     assert _value(result, "modality_removal", input="facts").value > 0
-    assert [figure.id for figure in result.figures] == [f"example-{number}" for number in range(1, 7)]
+    assert [figure.id for figure in result.figures] == ["parts", *(f"example-{number}" for number in range(1, 7))]
     assert [table.id for table in result.tables] == ["verdicts"]
 
 
@@ -200,8 +200,8 @@ def test_a_regression_is_explained_in_the_targets_units(tiny_model, make_context
     shifts = rows.set_index("id")["change"] - ctx.predictions.frame().set_index("id")["prediction"]
     assert shifts.std() < 0.5, "a change of the prediction, in its units, is off by a constant only"
     assert _value(result, "modality_removal", input="facts").value > 10
-    assert "units of the target" in result.figures[1].subtitle
-    assert result.figures[1].title.startswith("Largest error")
+    assert "units of the target" in result.figures[2].subtitle
+    assert result.figures[2].title.startswith("Largest error")
 
 
 def test_importing_the_plugin_imports_nothing_heavy():

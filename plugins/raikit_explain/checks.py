@@ -166,7 +166,9 @@ class Attributions(raikit.Check):
             metrics=[*measured.metrics, *everything.metrics, *judged.metrics],
             findings=findings.in_order([*judged.findings, *findings.findings(facts), *everything.findings]),
             tables=[*judged.tables, *([outcome_table] if outcome_table else []), *everything.tables],
-            figures=[*([share_figure] if share_figure else []), *everything.figures, *example_figures],
+            # The page opens the first two: shares of inputs, or of parts where there is one input, and an example.
+            figures=[share_figure, *example_figures, *everything.figures] if share_figure else [
+                *everything.figures, *example_figures],
             artifacts=[self._evidence(ctx, explanations, sample.frame)],
         )
 

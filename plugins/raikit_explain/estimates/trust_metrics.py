@@ -49,7 +49,7 @@ def metrics(trust: Trust, level: float) -> list[raikit.Metric]:
 
 
 def _arguments(method: str, metric: str) -> dict[str, Any]:
-    titles = {"trusted_share": "trusted explanations, {}", "passing_share": "explanations better than random ones, {}"}
+    titles = {"trusted_share": "share of trusted explanations, {}", "passing_share": "share of explanations better than random ones, {}"}
     return {"args": {"method": method}, "title": titles[metric].format(method_name(method)), "direction": "higher", "unit": "rate"}
 
 
@@ -74,7 +74,7 @@ def _passing(name: str, share: Share | None, reason: str) -> raikit.Metric:
 def _control(name: str, control: str, share: Share) -> raikit.Metric:
     return _of_share("control_passing_share", share, f"{case_noun()} that pass; {share.method}", unit="rate",
                      args={"method": name, "control": CONTROLS[control]},
-                     title=f"control “{control}” better than random orders, beside {method_name(name)}")
+                     title=f"share of pictures by {control} better than random ones, beside {method_name(name)}")
 
 
 def _of_share(metric: str, share: Share, way: str, **fields: Any) -> raikit.Metric:

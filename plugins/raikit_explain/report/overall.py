@@ -32,7 +32,8 @@ _BARS: dict[str, Any] = {
             "field": "share, %", "type": "quantitative", "axis": {"title": "Share of the decision, %"}}}},
         {"mark": {"type": "rule"}, "encoding": {"x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}},
     ],
-    "encoding": {"y": {"field": "part", "type": "nominal", "sort": None, "axis": {"title": None}}},
+    "encoding": {"y": {"field": "part", "type": "nominal", "sort": None, "axis": {
+        "title": None, "labelFontSize": 12, "labelLimit": 190}}},
 }
 
 
@@ -67,7 +68,7 @@ def _words_left_out(overall: Overall) -> str:
 def _part_name(overall: Overall, part: Part) -> str:
     name, word = part
     label = column_text(word) if overall.modalities.get(name) == "tabular" else word
-    return label if len(overall.measures.explanations.inputs) == 1 else f"{label} ({input_name(name)})"
+    return label if len(overall.measures.explanations.inputs) == 1 else f"{input_name(name)}: {label}"
 
 
 def _thing(overall: Overall, name: str) -> str:
@@ -89,7 +90,7 @@ def findings(overall: Overall, differences: Sequence[ShareDifference], addresses
     return [*found, raikit.Finding(
         kind="worth_knowing" if shown else "fine",
         headline=said if shown else "No group is shown whose decisions rest on other things",
-        evidence=_evidence(overall, first), what="shares by group", who=group_label({first.column: first.group}),
+        evidence=_evidence(overall, first, named=not shown), what="shares by group", who=group_label({first.column: first.group}),
         certainty=f"adjusted p {p_value(first.p)}",
         facts=[*[(capitalised(group_label({other.column: other.group})), f"{_evidence(overall, other)}.") for other in shown[1:6]],
                ("Many tests", f"Holm over {count(len(differences))} differences; adjusted p {p_value(first.p)}."),
@@ -97,12 +98,13 @@ def findings(overall: Overall, differences: Sequence[ShareDifference], addresses
                ("Meaning", "A difference says what the model looks at. It does not say that it is wrong.")])]
 
 
-def _evidence(overall: Overall, of: ShareDifference) -> str:
-    """Write both shares with their gap: the larger minus the smaller."""
+def _evidence(overall: Overall, of: ShareDifference, *, named: bool = False) -> str:
+    """Write both shares with their gap, the larger minus the smaller; `named` with the group, where no headline has it."""
+    whose = f", {group_label({of.column: of.group})}" if named else ""
     sign = 1 if of.share >= of.rest else -1
     low, high = sorted((sign * of.low, sign * of.high))
     value = sign * (of.share - of.rest)
-    return (f"Share of {_thing(overall, of.thing)}: {share(of.share, of.n)}, other groups {share(of.rest, of.n)}; "
+    return (f"Share of {_thing(overall, of.thing)}{whose}: {share(of.share, of.n)}, other groups {share(of.rest, of.n)}; "
             f"gap {gap(value, of.n)}, {ends(low, high, of.n, level=overall.measures.level, value=value)}; n = {count(of.n)}")
 
 

@@ -146,7 +146,7 @@ def test_inputs_are_called_by_their_labels(tiny_model, make_context):
     share = _value(result, "modality_share", input="facts")
     assert name_of(share) == "Share of the decision, form fields"
     assert "Decisions rest most on the form fields" in {finding.headline for finding in result.findings}
-    (shares, _, example) = result.figures
+    (shares, example, _) = result.figures
     assert {row["input"] for row in shares.data} == {"form fields", "note"} == {row["input"] for row in example.data}
     assert {row[1] for row in _table(result, "by_outcome").rows} == {"form fields", "note"}
 
@@ -200,8 +200,8 @@ def test_a_regression_is_explained_in_the_targets_units(tiny_model, make_context
     shifts = rows.set_index("id")["change"] - ctx.predictions.frame().set_index("id")["prediction"]
     assert shifts.std() < 0.5, "a change of the prediction, in its units, is off by a constant only"
     assert _value(result, "modality_removal", input="facts").value > 10
-    assert "units of the target" in result.figures[2].subtitle
-    assert result.figures[2].title.startswith("Largest error")
+    assert "units of the target" in result.figures[1].subtitle
+    assert result.figures[1].title.startswith("Largest error")
 
 
 def test_importing_the_plugin_imports_nothing_heavy():

@@ -19,6 +19,7 @@ from raikit_explain.names import method_name
 
 CONDITION = "a part's contribution shows when the model's baseline replaces it"
 CONTROLS = {verdict.RANDOM_COPY: "random_weights", verdict.MAGNITUDE: "input_size", verdict.OTHER_CASE: "another_case"}
+_WORDS = {verdict.RANDOM_COPY: "random weights", verdict.MAGNITUDE: "input size", verdict.OTHER_CASE: "another case"}
 NO_TEST = "the verdict is switched off (trust_rows: 0)"
 _NO_ORDER = "no case has four parts that both methods order"
 
@@ -49,7 +50,8 @@ def metrics(trust: Trust, level: float) -> list[raikit.Metric]:
 
 
 def _arguments(method: str, metric: str) -> dict[str, Any]:
-    titles = {"trusted_share": "share of trusted explanations, {}", "passing_share": "share of explanations better than random ones, {}"}
+    titles = {"trusted_share": "share of trusted explanations, {}",
+              "passing_share": "share of explanations better than random ones, {}"}
     return {"args": {"method": method}, "title": titles[metric].format(method_name(method)), "direction": "higher", "unit": "rate"}
 
 
@@ -74,7 +76,7 @@ def _passing(name: str, share: Share | None, reason: str) -> raikit.Metric:
 def _control(name: str, control: str, share: Share) -> raikit.Metric:
     return _of_share("control_passing_share", share, f"{case_noun()} that pass; {share.method}", unit="rate",
                      args={"method": name, "control": CONTROLS[control]},
-                     title=f"share of pictures by {control} better than random ones, beside {method_name(name)}")
+                     title=f"share that is better than random ones by {_WORDS[control]}, beside {method_name(name)}")
 
 
 def _of_share(metric: str, share: Share, way: str, **fields: Any) -> raikit.Metric:

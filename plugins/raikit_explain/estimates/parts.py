@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raikit.arrays import FloatArray
+from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.models.positions import EncodedColumns, Positions, Spectrogram, Tokens
 
 Part = tuple[str, str]
@@ -93,19 +93,31 @@ class PartShares:
     shares : ndarray, shape (n, parts)
         Absolute value over the sum of all parts' absolute values in the case; 0 for a part that the case does not have, NaN in a
         case without any attribution.
-    cases : ndarray of int, shape (parts,)
-        Cases that have the part.
+    has : ndarray of bool, shape (n, parts)
+        Which parts the cases have.
     """
 
     parts: list[Part]
     shares: FloatArray
-    cases: npt.NDArray[np.int64]
+    has: BoolArray
+
+    @property
+    def cases(self) -> IntArray:
+        """Number of cases that have each part, shape (parts,)."""
+        return np.asarray(self.has.sum(axis=0))
 
     def on(self, protected: Collection[str]) -> FloatArray | None:
         """Return the share of each case that falls on protected words or columns, shape (n,); None if no case has one."""
-        wanted = {word.lower() for word in protected}
-        at = [place for place, (_, part) in enumerate(self.parts) if part.lower() in wanted]
+        at = self._at(protected)
         return np.asarray(self.shares[:, at].sum(axis=1)) if at else None
+
+    def if_alike(self, protected: Collection[str]) -> float:
+        """Return the mean share that would fall on protected words or columns if all parts of a case had the same share."""
+        return float(np.mean(self.has[:, self._at(protected)].sum(axis=1) / np.maximum(self.has.sum(axis=1), 1)))
+
+    def _at(self, protected: Collection[str]) -> list[int]:
+        wanted = {word.lower() for word in protected}
+        return [place for place, (_, part) in enumerate(self.parts) if part.lower() in wanted]
 
 
 def part_shares(cases: Sequence[Mapping[Part, float]]) -> PartShares:
@@ -122,4 +134,4 @@ def part_shares(cases: Sequence[Mapping[Part, float]]) -> PartShares:
     mean = np.nan_to_num(shares).sum(axis=0)
     order = np.argsort(-mean, kind="stable")
     names = list(places)
-    return PartShares([names[place] for place in order], shares[:, order], has.sum(axis=0)[order])
+    return PartShares([names[place] for place in order], shares[:, order], has[:, order])

@@ -121,6 +121,7 @@ def _protected(overall: Overall, addresses: Sequence[str]) -> list[raikit.Findin
         evidence=f"Share of the decision {share(metric.value, metric.n or 0)}, {ci}; n = {count(metric.n or 0)}",
         what="protected attributes", who=named, metrics=list(addresses), certainty=sample_size(metric.n),
         facts=[("Protected", f"{named}."),
+               ("If all parts counted alike", f"{share(overall.parts.if_alike(overall.protected), metric.n or 0)}."),
                ("Beyond this", "Other words and columns may stand in for them, which no share shows.")])]
 
 

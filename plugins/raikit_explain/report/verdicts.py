@@ -57,8 +57,16 @@ def _finding(
         evidence=_evidence(first, level) if len(methods) == 1 else f"{named}: see the table of methods and tests",
         sentence=advice.format(case_noun(1)), what="verdict on explanations", who=named, certainty=sample,
         metrics=[address("trusted_share", name) for name in methods],
-        facts=[("Verdict", f"{capitalised(word)}: {_reason(first)}.") if len(methods) == 1 else ("Methods", f"{named}."),
-               *_tests(), *_control_facts(first, level), *_agreement_facts(trust), ("Sample", f"{sample}.")])
+        facts=[*_verdict_facts(word, {name: judged[name] for name in methods}, level), *_tests(), *_agreement_facts(trust),
+               ("Sample", f"{sample}.")])
+
+
+def _verdict_facts(word: Word, judged: dict[str, Verdict], level: float) -> list[tuple[str, str]]:
+    """Say why; of several methods each by itself, of one with what its controls reach."""
+    if len(judged) > 1:
+        return [(method_name(name), f"{capitalised(_reason(of))}.") for name, of in judged.items()]
+    (of,) = judged.values()
+    return [("Verdict", f"{capitalised(word)}: {_reason(of)}."), *_control_facts(of, level)]
 
 
 def _reason(judged: Verdict) -> str:

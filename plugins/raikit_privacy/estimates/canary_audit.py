@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,8 +74,9 @@ class CanaryAudit:
         """The bound, right guesses, and the bounds of groups."""
         common: dict[str, Any] = {"subject": SUBJECT, "direction": "lower"}
         canaries = len(self.training.canaries)
+        epsilon = rounded_down(self.bound.epsilon)
         metrics = [raikit.Metric(
-            "epsilon_lower_bound", self.bound.epsilon, low=self.bound.epsilon, high=self.bound.epsilon, n=canaries,
+            "epsilon_lower_bound", epsilon, low=epsilon, high=epsilon, n=canaries,
             counts="canary", level=self.level, method=self.bound.method, args={"target": self.target}, promised=self.epsilon,
             title=f"measured lower bound on ε, target ε = {self.target}", condition=_CONDITION, **common)]
         metrics += [raikit.Metric.exact(
@@ -87,8 +89,9 @@ class CanaryAudit:
             if bound is None or guesses is None:
                 metrics.append(raikit.Metric.undefined("epsilon_lower_bound", "too few canaries in this group", **fields))
                 continue
+            epsilon = rounded_down(bound.epsilon)
             metrics.append(raikit.Metric(
-                "epsilon_lower_bound", bound.epsilon, low=bound.epsilon, high=bound.epsilon, n=guesses.canaries, counts="canary",
+                "epsilon_lower_bound", epsilon, low=epsilon, high=epsilon, n=guesses.canaries, counts="canary",
                 level=self.level, method=f"{bound.method}, Bonferroni over groups", simultaneous=True, condition=_CONDITION,
                 **fields))
         return metrics
@@ -150,6 +153,17 @@ def _group_bounds(
             guesses = GuessPlan(guess_counts(int(one.sum()))).guess(training.scores[one], canaries.inserted[one])
             bounds.append((feature, index, guesses, one_run.any_curve_bound(guesses, budget.delta, level)))
     return bounds
+
+
+def rounded_down(bound: float) -> float:
+    """Round a lower bound to two decimals, down: rounded up, it would not be one.
+
+    Examples
+    --------
+    >>> rounded_down(1.799), rounded_down(0.0)
+    (1.79, 0.0)
+    """
+    return math.floor(bound * 100 + 1e-9) / 100
 
 
 def undefined_metrics(targets: Sequence[float], reason: str) -> list[raikit.Metric]:

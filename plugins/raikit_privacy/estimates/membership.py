@@ -15,6 +15,7 @@ from scipy.special import ndtri, stdtrit
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
+from raikit.format import percent
 from raikit_privacy.estimates.features import SensitiveFeature, sampling_units
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def true_positive_rate_at(losses: Losses, fpr: float, level: float) -> TruePosit
     m, n = losses.non_members, losses.members
     if not n or m * fpr < MIN_FALSE_POSITIVES:
         needed = int(np.ceil(MIN_FALSE_POSITIVES / fpr))
-        return TruePositiveRate(None, reason=f"a false positive rate of {fpr:.3g} cannot be estimated from {m:,} "
+        return TruePositiveRate(None, reason=f"a false positive rate of {percent(fpr)} cannot be estimated from {m:,} "
                                              f"non-members; about {needed:,} are needed")
     members = losses.take(losses.member)
     value = float(np.mean(members.loss < _at(outside, int(np.floor(fpr * m + 1e-9)))))

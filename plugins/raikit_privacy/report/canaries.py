@@ -8,7 +8,7 @@ from typing import Any
 import raikit
 from raikit.format import confidence, count, number
 from raikit_privacy.estimates.budget import NAMES
-from raikit_privacy.estimates.canary_audit import CanaryAudit
+from raikit_privacy.estimates.canary_audit import CanaryAudit, rounded_down
 from raikit_privacy.report.wording import at_most
 from raikit_privacy.words import plain
 
@@ -23,7 +23,7 @@ def at_least(value: float) -> str:
     >>> at_least(1.799), at_least(0.0)
     ('1.79', '0.00')
     """
-    return f"{int(value * 100 + 1e-9) / 100:.2f}"
+    return f"{rounded_down(value):.2f}"
 
 
 def findings(audits: Sequence[CanaryAudit], address: Any) -> list[raikit.Finding]:
@@ -62,9 +62,9 @@ def _finding(audit: CanaryAudit, address: Any) -> raikit.Finding:
             kind="undecided", headline="Too few canaries to contradict this ε",
             sentence="Even if every guess were right, the claimed ε would allow it. Use more canaries, or a smaller ε.", **common)
     return raikit.Finding(
-        kind="fine", headline="Canaries do not contradict the claimed ε",
+        kind="fine", headline="Canaries do not contradict the ε of private training",
         sentence=f"Canaries show that ε is at least {bound}. The proof says that it is at most {epsilon}. "
-                 "Missing noise or missing clipping would have made nearly every guess right.", **common)
+                 "If all guesses were right, as without noise, the proof would be contradicted.", **common)
 
 
 def _method_finding(audits: Sequence[CanaryAudit]) -> raikit.Finding:

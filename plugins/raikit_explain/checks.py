@@ -45,6 +45,10 @@ class Attributions(raikit.Check):
     change, and each input is removed from the cases that have it. Every interval is over cases and respects clusters. None is
     over trainings: the same model trained again may rest on other inputs.
 
+    Each method is judged on cases of its own: whether its order of parts is better than random ones and than pictures that
+    know nothing of the model. The word of the verdict is in a finding, under each figure, and in ``trusted_share``, which a rule
+    may require; it is 0 unless the verdict is "supported by evidence". ``docs/explanations.md`` has the tests and their sources.
+
     Attributions describe the model, not the world. A share says how much an input changes a decision, not whether it
     changes it for the better.
 

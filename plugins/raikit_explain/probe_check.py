@@ -118,6 +118,7 @@ class Probes(raikit.Check):
             metrics=metrics, findings=probe_report.findings(facts, nearest), tables=probe_report.tables(facts, shown))
 
     def _terms(self, prober: Prober, rng: np.random.Generator) -> list[Probe]:
+        from raikit_explain.estimates.opposites import in_order
         from raikit_explain.estimates.probe_results import Probe
         from raikit_explain.estimates.term_swaps import TermGroups
 
@@ -127,7 +128,7 @@ class Probes(raikit.Check):
             raise ValueError("`terms` are declared, and the model reads no text.")
         probes = []
         for item in texts:
-            column = self._in_order(prober, item.columns[0])
+            column = in_order(prober.ctx, [item.columns[0]])[item.columns[0]]
             for name, groups in self.options.terms.items():
                 outcome = prober.terms(item.name, column, TermGroups(groups), self.options.rows, rng)
                 args: dict[str, Any] = {"terms": name} if len(texts) == 1 else {"terms": name, "input": item.name}
@@ -135,8 +136,9 @@ class Probes(raikit.Check):
         return probes
 
     def _columns(self, prober: Prober, rng: np.random.Generator) -> list[Probe]:
+        from raikit_explain.estimates.opposites import in_order
         from raikit_explain.estimates.probe_results import Probe
-        from raikit_explain.estimates.probes import values_of
+        from raikit_explain.estimates.probes import MOST_VALUES, values_of
 
         inputs = {name: item.name for item in getattr(prober.ctx.data, "inputs", {}).values() if item.modality == "tabular"
                   for name in item.columns}
@@ -147,8 +149,9 @@ class Probes(raikit.Check):
             raise ValueError(f"`columns` names {strange[0]!r}, which is no column of a table that the model reads.")
         probes = []
         for name in wanted:
-            values = values_of(self._in_order(prober, name))
-            if len(values) > 1:
+            values = values_of(in_order(prober.ctx, [name])[name])
+            # Quantiles are cells of single cases; the values of a column with few are those of groups.
+            if len(values) > 1 and not (prober.ctx.redact and in_order(prober.ctx, [name])[name].nunique() > MOST_VALUES):
                 probes.append(Probe("column", {"column": name}, prober.column(inputs[name], name, values, self.options.rows, rng)))
         return probes
 
@@ -160,10 +163,3 @@ class Probes(raikit.Check):
         if len(names) < 2:
             return []
         return [Probe("replacement", {"input": name}, prober.replaced(name, self.options.rows, rng)) for name in names]
-
-    @staticmethod
-    def _in_order(prober: Prober, column: str) -> Any:
-        """Return a column of the table in the order of the predictions."""
-        assert prober.ctx.data is not None
-        table = prober.ctx.data.frame(["id", column], prober.ctx.predictions.split).set_index("id")
-        return table.loc[prober.frame["id"], column].reset_index(drop=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,6 @@ def nearest_opposites(ctx: raikit.CheckContext, number: int, rng: np.random.Gene
     if not columns and not texts:
         return []
     frame = ctx.predictions.frame()
-    if len(frame) != len(table):
-        return []
     decided = frame["prediction"].astype(str).to_numpy()
     candidates = np.sort(rng.permutation(len(frame))[:_MOST_CANDIDATES])
     found = []
@@ -80,10 +78,17 @@ def _inputs(ctx: raikit.CheckContext) -> tuple[pd.DataFrame, list[str], list[str
     inputs = getattr(ctx.data, "inputs", {})
     columns = [name for item in inputs.values() if item.modality == "tabular" for name in item.columns]
     texts = [item.columns[0] for item in inputs.values() if item.modality == "text"]
-    table = ctx.data.frame(["id", *columns, *texts], ctx.predictions.split)
-    ids = ctx.predictions.frame(["id"])["id"]
-    places = pd.Index(table["id"]).get_indexer(pd.Index(ids))
-    return table.iloc[places[places >= 0]].reset_index(drop=True), columns, texts
+    return in_order(ctx, [*columns, *texts]), columns, texts
+
+
+def in_order(ctx: raikit.CheckContext, columns: Sequence[str]) -> pd.DataFrame:
+    """Return columns of the audited split in the order of the predictions; by roles, because a redacted run has ids of its own."""
+    assert ctx.data is not None
+    split = ctx.predictions.split
+    roles = ctx.data.roles
+    ids = pd.Index(roles.loc[roles["split"] == split, "id"])
+    places = ids.get_indexer(pd.Index(ctx.predictions.frame(["id"])["id"]))
+    return ctx.data.frame(list(columns), split).iloc[places].reset_index(drop=True)
 
 
 def _apart(values: pd.Series[Any], at: int, others: IntArray) -> FloatArray:

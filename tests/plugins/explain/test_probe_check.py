@@ -128,3 +128,16 @@ def test_whole_words_are_replaced_in_their_capitals():
     assert pronouns.template("He left.") == pronouns.template("SHE left.")
     assert not pronouns.occurs_in("the hero")
     assert not pronouns.occurs_in(None)
+
+
+def test_cases_are_found_in_a_table_whose_ids_are_called_otherwise():
+    table = letters().assign(id=lambda frame: frame.index[::-1])  # a column of the table that is not the ids of the audit
+    data = dataset(table, BOTH, sensitive=["sex"])
+    record = run_check(Probes, {"terms": PRONOUNS}, data=data, model=FunctionModel(likes("he"), data))
+    assert record.status == "ok", record.traceback
+    effect = value(record, "term_swap_effect", terms="pronouns", to="female")
+    assert effect.value == pytest.approx(-0.5)
+    opposite = next(one for one in record.tables if one.id == "opposites").rows[0]
+    at = dict(zip(data.roles["id"].astype(str), table["age"], strict=True))
+    if "age " in opposite[4]:
+        assert f"age {at[opposite[0]]} → {at[opposite[2]]}" in opposite[4]

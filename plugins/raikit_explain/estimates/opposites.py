@@ -88,7 +88,8 @@ def in_order(ctx: raikit.CheckContext, columns: Sequence[str]) -> pd.DataFrame:
     roles = ctx.data.roles
     ids = pd.Index(roles.loc[roles["split"] == split, "id"])
     places = ids.get_indexer(pd.Index(ctx.predictions.frame(["id"])["id"]))
-    return ctx.data.frame(list(columns), split).iloc[places].reset_index(drop=True)
+    ordered: pd.DataFrame = ctx.data.frame(list(columns), split).iloc[places].reset_index(drop=True)
+    return ordered
 
 
 def _apart(values: pd.Series[Any], at: int, others: IntArray) -> FloatArray:

@@ -178,7 +178,7 @@ def _bar(bar: Bar, axis: Axis, y: float) -> Markup:
     kind = bar.tone if bar.judged else f"{bar.tone} unjudged".strip()
     return Markup(
         '<g class="{}"{}><text x="0" y="{}" class="c">{}</text>{}<circle class="mk" cx="{}" cy="{}" r="4.5"/>'
-        '<text x="352" y="{}" class="c e">{}</text></g>{}'
+        '<text x="352" y="{}" class="c e">{}</text>{}</g>'
     ).format(kind, _marked(bar.key), y, _cut(bar.name, axis.start), spread, axis.at(bar.value), y, y, flat(text, 24), number)
 
 

@@ -308,7 +308,7 @@ def test_the_first_screen_answers_what_for_whom_how_sure_and_what_would_change_i
 def test_the_first_screen_draws_the_groups_of_the_broken_rule_the_worst_first():
     page = render(compared())
     drawn = page[page.index('class="chart1"') : page.index("</figure>")]
-    assert re.findall(r'<g class="(\w*)"><text[^>]*>(\w+)', drawn) == [("fail", "West"), ("", "South"), ("", "North")]
+    assert re.findall(r'<g class="(\w*)"[^>]*><text[^>]*>(\w+)', drawn) == [("fail", "West"), ("", "South"), ("", "North")]
     assert "limit: 10 pp above North" in drawn and 'class="lim"' in drawn
 
 
@@ -322,7 +322,7 @@ def test_a_group_too_small_to_be_judged_is_drawn_last_and_dashed_and_is_no_end_o
     gap.value, gap.pair = 0.87, ["region: North", "region: East"]
     page = render(record)
     drawn = page[page.index('class="chart1"') : page.index("</figure>")]
-    assert re.findall(r'<g class="([\w ]*)"><text[^>]*>(\w+)', drawn) == [
+    assert re.findall(r'<g class="([\w ]*)"[^>]*><text[^>]*>(\w+)', drawn) == [
         ("fail", "West"), ("", "South"), ("", "North"), ("unjudged", "East")]
     assert "dashed: not judged, too few" in drawn and "limit: 10 pp above North" in drawn
     assert "Region: West" in text_of(record).split("Which rule says so?")[0]

@@ -92,7 +92,7 @@ class Prober:
                 table[column] = pd.Series([value] * len(table), index=table.index).astype(table[column].dtype)
                 yield {input: table}
 
-        return self._outcome(cases, list(map(str, values)), versions)
+        return self._outcome(cases, list(map(_written, values)), versions)
 
     def replaced(self, input: str, rows: int, rng: np.random.Generator) -> Outcome:
         """Score cases with an input of another case."""
@@ -155,6 +155,12 @@ class Prober:
         if not len(self._classes):
             return np.zeros(len(scores), dtype=np.int64)
         return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+
+
+def _written(value: Any) -> str:
+    """Return a value as an address has it: a whole number without its decimal point."""
+    code = value.item() if isinstance(value, np.generic) else value
+    return str(int(code)) if isinstance(code, float) and code.is_integer() else str(code)
 
 
 def values_of(column: pd.Series[Any]) -> list[Any]:

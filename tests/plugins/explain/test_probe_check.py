@@ -141,3 +141,12 @@ def test_cases_are_found_in_a_table_whose_ids_are_called_otherwise():
     at = dict(zip(data.roles["id"].astype(str), table["age"], strict=True))
     if "age " in opposite[4]:
         assert f"age {at[opposite[0]]} → {at[opposite[2]]}" in opposite[4]
+
+
+def test_a_column_of_numbers_is_set_to_whole_numbers_as_people_write_them():
+    data = dataset(letters().assign(age=lambda frame: frame["age"].astype(float)), BOTH)
+    record = run_check(
+        Probes, {"columns": ["age"]}, data=data, model=FunctionModel(lambda frame: frame["age"] / 100, data))
+    to = [metric.args["to"] for metric in record.metrics if metric.name == "column_effect"]
+    assert len(to) == 4
+    assert all(str(value).isdigit() for value in to)

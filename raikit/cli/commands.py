@@ -68,7 +68,7 @@ def _train(plan: Plan, console: Console) -> int:
         raise plan.config.error(("model",), "it says `load`; there is nothing to train.")
     target = request.out or Path("models") / default_folder(plan.settings.name).name
     workdir = target.with_name(f".{target.name}.training")
-    if target.exists() and any(target.iterdir()) and not workdir.exists():
+    if _is_taken(target) and not _request_of(workdir).is_file():
         raise RunError(f"{target} is not empty; choose another --out.")
     set_threads(plan.settings.threads)
     data = open_data(plan)
@@ -81,8 +81,8 @@ def _train(plan: Plan, console: Console) -> int:
 
 def _train_into(target: Path, workdir: Path, wanted: str, train_it: Callable[[], None]) -> None:
     """Train a model into `target`, unless a process that was killed as it tidied up has trained just this one."""
-    request = workdir / "request.json"
-    if target.exists() and any(target.iterdir()):
+    request = _request_of(workdir)
+    if _is_taken(target):
         if not request.is_file() or request.read_text("utf-8") != wanted:
             raise RunError(f"{target} is not empty; choose another --out.")
     else:
@@ -90,10 +90,18 @@ def _train_into(target: Path, workdir: Path, wanted: str, train_it: Callable[[],
         if target.exists():
             target.rmdir()
         train_it()
-    for path in workdir.iterdir():  # What says that the model is the one that was asked for goes last.
-        if path != request:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.rmtree(workdir)
+    if workdir.exists():
+        shutil.rmtree(workdir)
+    request.unlink()  # What says that the model is the one that was asked for goes last, and in one step.
+
+
+def _is_taken(target: Path) -> bool:
+    return target.exists() and any(target.iterdir())
+
+
+def _request_of(workdir: Path) -> Path:
+    """Return the file that says what is trained in a folder; it lies beside it, so that it can go after it."""
+    return workdir.with_name(f"{workdir.name}.json")
 
 
 @contextmanager

@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     try:
         _refuse_little_memory()
+        if any("\x00" in argument for argument in arguments):  # no shell can give one, and no file has one in its name
+            raise ConfigError("an argument holds a null character.")
         if not _has_working_folder():
             raise ConfigError(_NO_FOLDER)
         return _exit_code(app.main(args=arguments, standalone_mode=False, prog_name="raikit"))

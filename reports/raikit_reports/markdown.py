@@ -83,11 +83,11 @@ def escape(text: object, limit: int = 160) -> str:
         return "(empty)"
     written = _INLINE.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), line)
     written = _LINK.sub(lambda match: match[0].replace(":", "&#58;").replace(".", "&#46;"), written)
-    return re.sub(r"^([-+=]|\d+(?=[.)]))", _at_start, written)
+    return re.sub(r"^([-+=]|::|\d+(?=[.)]))", _at_start, written)
 
 
 def _at_start(match: re.Match[str]) -> str:
-    """Escape what would begin a list: a dash, or a number with a full stop."""
+    """Escape what would begin a list: a dash, or a number with a full stop; or a command of a workflow whose log shows a report."""
     if match[1].isdigit():
         follows = match.string[match.end() + 1 : match.end() + 2]
         return match[1] + "&#8203;" if follows in {"", " "} else match[1]

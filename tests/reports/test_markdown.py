@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_record import HOSTILE, make_record
@@ -56,3 +57,11 @@ def test_what_the_data_and_the_model_note_is_there():
     text = render(record)
     assert "## Notes on the data and the model\n\n- The model is not kept" in text and "\n- 3 texts were cut" in text
     assert "<b>" not in text
+
+
+@pytest.mark.parametrize("text", ["::error::x", "\n::stop-commands::x", " ::add-mask::x", "\r\n::warning file=a::b", "##[error]x"])
+def test_a_report_that_is_shown_in_a_log_holds_no_command_of_a_workflow(text):
+    record = make_record()
+    record.summary.answer, record.summary.question, record.summary.sentences = text, text, [text]
+    record.gate.warnings, record.name = [text], text
+    assert not [line for line in render(record).splitlines() if line.lstrip().startswith(("::", "##["))]

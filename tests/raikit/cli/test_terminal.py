@@ -177,3 +177,8 @@ def test_what_follows_two_dashes_is_no_option(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["audit", "--", "--quiet"]) == 2
     assert "--quiet" in capsys.readouterr().err
+
+
+def test_a_null_character_in_an_argument_is_one_sentence(capsys):
+    assert main(["verify", "a\x00b"]) == 2
+    assert capsys.readouterr().err == "raikit: an argument holds a null character.\n"

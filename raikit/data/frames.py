@@ -87,7 +87,7 @@ def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataF
     Raises
     ------
     DataError
-        If a column holds numbers but for a few cells, which may be text beside numbers of Python.
+        If a column holds numbers but for a few cells, which may be text beside numbers of Python, or text that is no UTF-8.
     """
     import pyarrow as pa
 
@@ -98,9 +98,11 @@ def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataF
         kinds = {type(cell) for cell in values.dropna().unique()} if values.map(pd.api.types.is_scalar).all() else set()
         if str not in kinds or not kinds <= {str, int, float, bool}:
             continue
-        cells = pa.chunked_array([pa.array([None if pd.isna(cell) else text(cell) for cell in values], pa.string())])
         try:
+            cells = pa.chunked_array([pa.array([None if pd.isna(cell) else text(cell) for cell in values], pa.string())])
             read = (check_text if kinds == {str} else infer_type)(cells, str(column), written)
+        except UnicodeEncodeError:  # half of a pair of characters, which a string of Python may hold
+            raise DataError(f"{name}: column {str(column)!r} has text that cannot be written as UTF-8.") from None
         except MixedColumn as error:
             raise error.in_file(name) from None
         if read is not cells:

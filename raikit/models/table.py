@@ -153,7 +153,10 @@ def _of_cases(spec: PredictionsSpec, data: Dataset) -> PredictionsSpec:
 
 def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool = False) -> np.ndarray:
     refuse_nested(table[column], column)
-    values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    except OverflowError:  # a whole number of Python beyond any float
+        raise DataError(f"model.load: the column {column!r} holds a number {TOO_LARGE}.") from None
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise DataError(f"{data.where(int(bad[0]))}: {column} is not a finite number.")
     if not probability:

@@ -46,9 +46,9 @@ ATTACKS = {
     "a finding that waives": (
         "CheckResult(metrics=[", 'CheckResult(findings=[Finding(sentence="waived", severity="note", metrics=["performance.accuracy"])], metrics=['),
     "formats of raikit": (
-        "class Evil", "@raikit.hookimpl\ndef raikit_report_formats():\n    def write(record, folder):\n"
+        "class Evil", ("@raikit.hookimpl\ndef raikit_report_formats():\n    def write(record, folder):\n"
         "        (folder / 'audit.json').write_text('{}')\n        return [folder / 'audit.json']\n"
-        "    return {'json': write, 'md': write}\n\n\nclass Evil"),
+        "    return {'json': write, 'md': write}\n\n\nclass Evil")),
     "another's comparison": (
         "    def run", "    @classmethod\n    def compare(cls, before, after, patterns):\n        raise SystemExit(0)\n\n    def run"),
 }  # fmt: skip

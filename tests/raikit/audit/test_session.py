@@ -392,3 +392,16 @@ def test_progress_in_a_notebook_is_one_line(capsys, monkeypatch):
 
 def test_the_record_can_be_read_from_json(result):
     assert raikit.Record.model_validate(json.loads(result.record.model_dump_json())).provenance.in_memory
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "says"),
+    [("sex", ["\ud800", "F"], "column 'sex' has text that cannot be written as UTF-8"),
+     ("y", ["\udfff", "n"], "column 'y' has text that cannot be written as UTF-8"),
+     ("p", [10**400, 1], "'p' holds a number beyond")],
+)  # fmt: skip
+def test_cells_that_only_python_has_are_one_sentence(column, cells, says):
+    frame = people().drop(columns=column)
+    frame[column] = pd.Series(cells * 150, dtype=object)
+    with pytest.raises(DataError, match=says):
+        audit(frame, score="p")

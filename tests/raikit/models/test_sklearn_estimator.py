@@ -164,3 +164,16 @@ def test_classes_that_do_not_fit_are_refused(classes, problem):
     estimator = LogisticRegression().fit(table[["x0", "x1"]], np.arange(8) % 2)
     with pytest.raises(ModelError, match=problem):
         SklearnModel(estimator, opened(table, TABULAR, positive="yes"), classes=classes)
+
+
+def test_a_refitted_copy_learns_the_given_labels_and_leaves_the_model_as_it_was(texts):
+    data = opened(texts, {"said": {"modality": "text"}})
+    search = GridSearchCV(make_pipeline(TfidfVectorizer(), LogisticRegression(C=10)), {"logisticregression__C": [1.0, 10.0]}, cv=2)
+    model = SklearnModel(search.fit(texts["said"].fillna(""), texts["y"]), data)
+    batch = next(data.batches(data.audited_split, len(texts)))
+    before = model.scores(batch)
+    turned = model.refitted(batch, 1 - batch.target)
+    assert (turned.scores(batch).argmax(axis=1) == 1 - before.argmax(axis=1)).mean() > 0.9
+    assert np.array_equal(model.scores(batch), before)
+    with pytest.raises(ModelError, match="GridSearchCV cannot be fitted anew"):
+        model.refitted(batch.take(np.flatnonzero(batch.target == 0)), batch.target[batch.target == 0])

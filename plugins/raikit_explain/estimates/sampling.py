@@ -150,7 +150,9 @@ def choose_examples(frame: pd.DataFrame, ctx: raikit.CheckContext, count: int) -
     for number, (kind, ranking) in enumerate(_rankings(frame[~frame["id"].isin(pairs["id"])], ctx.task)):
         examples = _first_of_other_clusters(ranking, ctx.cluster, (count + 2 - number) // 3, used)
         parts.append(examples.assign(kind=kind))
-    chosen = pd.concat([*parts, pairs])
+    single = pd.concat(parts)
+    # The page opens the first example; behind it, two by two, a pair stands side by side.
+    chosen = pd.concat([single.head(1), pairs, single.iloc[1:]])
     return chosen[~chosen["id"].duplicated()].reset_index(drop=True)
 
 

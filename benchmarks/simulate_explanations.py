@@ -86,7 +86,7 @@ def picture(seed: int) -> Planted:
     for case in planted_cases(label):
         y, x = 4 * int(row[case]), 4 * int(column[case])
         pictures[case, 0, y : y + 8, x : x + 8] = patterns[label[case]]
-    net = nn.Sequential(nn.Conv2d(1, 32, 8, stride=4), nn.ReLU(), nn.Conv2d(32, 16, 1), nn.ReLU(), nn.AdaptiveMaxPool2d(1),
+    net = nn.Sequential(nn.Conv2d(1, 32, 8, stride=4), nn.ReLU(), nn.Conv2d(32, 16, 1), nn.ReLU(), nn.MaxPool2d(7),
                         nn.Flatten(), nn.Linear(16, 2))
     model = Net(net, "image", lambda net, x: net(x))
     train(net, lambda at: net(pictures[at]), label)
@@ -124,7 +124,7 @@ def sound(seed: int) -> Planted:
         at = 5 * int(band[case])
         sounds[case, 0, at : at + 5] = patterns[label[case]]
     net = nn.Sequential(nn.Conv2d(1, 32, (5, 8), stride=(5, 8)), nn.ReLU(), nn.Conv2d(32, 16, (1, 8)), nn.ReLU(),
-                        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(16, 2))
+                        nn.MaxPool2d((8, 1)), nn.Flatten(), nn.Linear(16, 2))
     train(net, lambda at: net(sounds[at]), label)
     held = slice(TRAINED, None)
     planted = np.arange(64) // 8 == band[held, None].numpy()

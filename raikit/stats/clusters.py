@@ -27,6 +27,8 @@ from raikit.stats.skewness import deskewed
 from raikit.stats.unseen import ALL_AT, NOTHING_AT, with_unseen_cluster, with_unseen_p
 from raikit.stats.validation import TOO_FEW_GROUPS, comparable
 
+_HALVINGS = 20  # A statistic to four digits.
+
 
 @dataclass(frozen=True)
 class ClusteredRates:
@@ -418,7 +420,26 @@ class _SimultaneousEnd:
 
 
 def _largest_statistic(cov: CovarianceResult, family: Family, df: FloatArray, log: bool) -> float:
-    """Return the largest contrast in standard errors, as a normal value."""
+    """Return the largest contrast in standard errors, as a normal value at which some limit still excludes "no difference"."""
+    largest, quantities = _largest_contrast(cov, family, df, log), Quantities.of(cov, family)
+    if not quantities.clustered_proportion:
+        return largest
+    kinds = _of_each_kind(family, cov)
+
+    def excludes(z: float) -> bool:
+        low, high = (ratios if log else differences)(quantities, kinds.plus, kinds.minus, z)
+        return bool(np.any(high < 1) if log else np.any(low > 0))
+
+    if largest <= 0 or excludes(largest):
+        return largest
+    least, most = 0.0, largest
+    for _ in range(_HALVINGS):
+        middle = (least + most) / 2
+        least, most = (middle, most) if excludes(middle) else (least, middle)
+    return least
+
+
+def _largest_contrast(cov: CovarianceResult, family: Family, df: FloatArray, log: bool) -> float:
     estimates, covariance = _logarithms(cov) if log else (cov.rates, cov.M)
     extended, se = family.extend(estimates), family.standard_errors(family.extend_covariance(covariance))
     skew = Quantities.of(cov, family).skew(family.plus, family.minus, of_ratio=log)

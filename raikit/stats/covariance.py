@@ -313,6 +313,7 @@ def _covariance(
     units = _by_cluster(entries, columns, upward, outcomes)
     M = units.covariance + np.diag(np.zeros(len(rates)) if extra is None else np.nan_to_num(extra))
     variance = np.maximum(np.diag(M), vrow)
+    between = np.nan_to_num(variance - vrow)
     effective = effective_number(np.diag(units.concentration))
     hidden = effective if still is None else np.minimum(effective, still)
     n_effective = effective_size(rates, variance, vrow, n_rows, hidden, proportion)
@@ -326,8 +327,8 @@ def _covariance(
     few_events = (units.supporting < needed) & (outcomes and weighted)
     return CovarianceResult(
         rates, clip_eigenvalues((M + M.T) / 2), df, units.number, vrow, n_rows, n_effective, sizes,
-        units.concentration, units.one_more, units.skew, units.supporting, few_events, units.dominated, scale,
-        len(columns), outcomes and weighted,
+        units.concentration, units.one_more, units.skew, units.supporting, units.several,
+        units.repeatable, between, few_events, units.dominated, scale, len(columns), outcomes and weighted,
     )  # fmt: skip
 
 

@@ -54,6 +54,11 @@ class CovarianceResult:
         outcome; at least 0 (`raikit.stats.skewness`).
     supporting : ndarray, shape (k,)
         Effective number of clusters (without clusters: cases) that hold the rarer outcome. For means, of contributions.
+    several, repeatable : ndarray, shape (k,)
+        Number of clusters of several cases, and share of the cases that are not the first of theirs (of the columns, the fewest
+        and the most).
+    between : ndarray, shape (k,)
+        Variance that clusters add to that of independent cases, at least 0.
     few_events : ndarray of bool, shape (k,)
         Rates of weighted cases of which fewer than 5 effective cases (with clusters, 2 effective clusters) have the rarer
         outcome: how often it truly occurs cannot be known, because those that were not seen may weigh more.
@@ -80,6 +85,9 @@ class CovarianceResult:
     one_more: FloatArray
     skew: FloatArray
     supporting: FloatArray
+    several: FloatArray
+    repeatable: FloatArray
+    between: FloatArray
     few_events: BoolArray
     dominated: BoolArray
     scale: Scale
@@ -122,8 +130,8 @@ class CovarianceResult:
 
 
 PER_GROUP = (
-    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "skew", "supporting", "few_events",
-    "dominated",
+    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "skew", "supporting", "several", "repeatable",
+    "between", "few_events", "dominated",
 )  # fmt: skip
 """Names of the arrays of `CovarianceResult` with one entry per group."""
 

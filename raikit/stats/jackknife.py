@@ -127,6 +127,10 @@ class LeaveOneOut:
         Effective number of units that hold the rarer outcome, ``(sum s)^2 / sum s^2``.
     dominated : ndarray of bool, shape (k,)
         Whether one to three clusters are in a class of their own (`raikit.stats.dominance`).
+    several : ndarray, shape (k,)
+        Number of clusters of several cases.
+    repeatable : ndarray, shape (k,)
+        Share of the cases that are not the first of their cluster, all of which may repeat it.
     """
 
     covariance: FloatArray
@@ -136,6 +140,8 @@ class LeaveOneOut:
     skew: FloatArray
     supporting: FloatArray
     dominated: BoolArray
+    several: FloatArray
+    repeatable: FloatArray
 
 
 def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: FloatArray) -> LeaveOneOut:
@@ -181,7 +187,19 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
         _skew(inside, upward, np.diag(covariance)),
         _ratio(support**2, group_sums(entries.group, entries.support_squares, k)),
         np.isin(np.arange(k), _groups_of_parts(entries, parts)[by_part]),
+        *_of_several_cases(inside, _groups_of_parts(entries, parts), k),
     )
+
+
+def _of_several_cases(clusters: Contributions, group: IntArray, k: int) -> tuple[FloatArray, FloatArray]:
+    """Return `LeaveOneOut.several` and `LeaveOneOut.repeatable` from one entry of each cluster in each part."""
+    held = np.where(clusters.share > 0, clusters.share, np.inf)
+    common = clusters.share - clusters.case_shares / held
+    several = (common > _WHOLE * clusters.share).astype(float)
+    fewest, most = np.full(k, np.inf), np.zeros(k)
+    np.minimum.at(fewest, group, group_sums(clusters.part, several, len(group)))
+    np.maximum.at(most, group, group_sums(clusters.part, several * common, len(group)))
+    return np.where(np.isfinite(fewest), fewest, 0.0), most
 
 
 def _skew(clusters: Contributions, upward: FloatArray, variance: FloatArray) -> FloatArray:
@@ -239,6 +257,8 @@ def worst_of(ways: Sequence[LeaveOneOut], covariance: FloatArray) -> LeaveOneOut
         np.max([way.skew for way in ways], axis=0),
         np.min([way.supporting for way in ways], axis=0),
         np.any([way.dominated for way in ways], axis=0),
+        np.min([way.several for way in ways], axis=0),
+        np.max([way.repeatable for way in ways], axis=0),
     )
 
 

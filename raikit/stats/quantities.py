@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from raikit.stats._types import FloatArray, IntArray
+from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import TINY
 from raikit.stats.covariance_result import CovarianceResult, Scale, effective_number
 from raikit.stats.families import Family
@@ -20,6 +20,7 @@ from raikit.stats.mover import difference_limits, ratio_limits
 from raikit.stats.quantiles import as_t, upper_tail
 from raikit.stats.rates import limits_at
 from raikit.stats.skewness import skewness_shift, skewness_shifts
+from raikit.stats.unseen import Repeats, distinct_share, farthest
 
 _LARGEST_Z = 8.0  # A tail of 6e-16: smaller p-values are not told apart.
 
@@ -38,6 +39,10 @@ class Quantities:
         Effective size and degrees of freedom of the limit towards more of the rarer outcome.
     third : ndarray, shape (k + r,)
         Third central moment that clusters cause (`raikit.stats.skewness`); 0 but for rates of clustered cases.
+    several, repeatable : ndarray, shape (k + r,)
+        Number of clusters of several cases, and share of the cases that are not the first of theirs.
+    repeats : Repeats
+        What clusters show about how many of their cases they repeat.
     groups : int
         Number of groups k.
     scale : {"proportion", "positive", "real"}
@@ -54,6 +59,9 @@ class Quantities:
     far_size: FloatArray
     far_df: FloatArray
     third: FloatArray
+    several: FloatArray
+    repeatable: FloatArray
+    repeats: Repeats
     groups: int
     scale: Scale
     ways: int
@@ -63,9 +71,10 @@ class Quantities:
     def of(cls, cov: CovarianceResult, family: Family | None = None) -> Quantities:
         """Pool the rests of a family and derive their effective sizes from their variances."""
         far_size, far_df = _far_end(cov)
-        k = len(cov.rates)
+        k, distinct = len(cov.rates), distinct_share(cov.effective_clusters, cov.concentration)
+        repeats = Repeats.of(cov.rates, cov.effective_clusters, cov.several, cov.between, distinct=distinct)
         if family is None or not len(family.rest_of):
-            far = far_size, far_df, _third(cov)
+            far = far_size, far_df, _third(cov), cov.several, cov.repeatable, repeats
             return cls(cov.rates, cov.M, cov.n_effective, cov.df, *far, k, cov.scale, cov.ways, cov.weighted)
         rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         others = family.others
@@ -75,7 +84,8 @@ class Quantities:
         n = np.minimum(n, others @ (cov.n_rows if cov.ways else np.maximum(cov.n_rows, cov.n_clusters)))
         df = np.append(cov.df, _rest_df(cov, family))
         far = np.append(far_size, n), np.append(far_df, df[k:]), family.extend_third(_third(cov))
-        return cls(rates, covariance, np.append(cov.n_effective, n), df, *far, k, cov.scale, cov.ways, cov.weighted)
+        repeated = np.append(cov.several, distinct * (others @ cov.several)), family.extend(cov.repeatable), repeats
+        return cls(rates, covariance, np.append(cov.n_effective, n), df, *far, *repeated, k, cov.scale, cov.ways, cov.weighted)
 
     @property
     def clustered_proportion(self) -> bool:
@@ -167,9 +177,23 @@ def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> 
     """Compute the limits of each quantity by itself, or of those at `at`, at the normal quantile `z`.
 
     The limit of a rate towards more of the rarer outcome allows for a cluster (with weights, a case) that was not seen. Where
-    clusters make its errors skew, it is at least that of t with a shift for skewness.
+    clusters make its errors skew, it is at least that of t with a shift for skewness. Where none of the clusters that repeat the
+    rarer outcome may have been seen, it is at least that of `raikit.stats.unseen`.
     """
     every = np.arange(len(q.rates)) if at is None else at
+    low, high = _limits_if_seen(q, z, every)
+    return (low, high) if not q.clustered_proportion else _farther(q, z, every, low, high)
+
+
+def _farther(q: Quantities, z: ArrayLike, at: IntArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return limits that allow for none seen of the clusters that repeat the rarer outcome."""
+    rare = q.rates[at] <= 0.5
+    far = farthest(np.where(rare, high, 1 - low), q.several[at], q.repeatable[at] * q.repeats.at_most(z), upper_tail(z))
+    return np.where(rare, low, 1 - far), np.where(rare, far, high)
+
+
+def _limits_if_seen(q: Quantities, z: ArrayLike, every: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the limits that suppose that some clusters with the rarer outcome were seen."""
     df, far_df = q.df[every], q.far_df[every]
     low, high = limits_of(q, as_t(z, df), df, every)
     if q.scale != "proportion" or not (q.ways or q.weighted):
@@ -184,6 +208,21 @@ def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> 
         far_low = np.where(skewed, np.fmin(far_low, np.maximum(rates - reach, 0.0)), far_low)
         far_high = np.where(skewed, np.fmax(far_high, np.minimum(rates + reach, 1.0)), far_high)
     return np.where(rare, low, np.fmin(low, far_low)), np.where(rare, np.fmax(high, far_high), high)
+
+
+def _none_may_be_seen(q: Quantities, z: ArrayLike, at: IntArray) -> BoolArray:
+    """Return which rates are so near 0 or 1 that none of the clusters that repeat the rarer outcome need have been seen."""
+    low, high = _limits_if_seen(q, z, at)
+    lower, higher = _farther(q, z, at, low, high)
+    return np.asarray((lower < low) | (higher > high))
+
+
+def _by_separate_limits(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> BoolArray:
+    """Return in which contrasts t limits are to be no nearer than MOVER's on separate limits.
+
+    Those against a rest, and those of a quantity of whose rarer outcome some may not have been seen.
+    """
+    return np.asarray((i >= q.groups) | (j >= q.groups) | _none_may_be_seen(q, z, i) | _none_may_be_seen(q, z, j))
 
 
 def _parts(
@@ -210,7 +249,7 @@ def differences(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[
     value, critical = q.rates[i] - q.rates[j], as_t(z, q.contrast_df(i, j))
     half, (down, up) = critical * q.standard_errors(i, j), skewness_shifts(critical, q.skew(i, j))
     low, high = value - half - down, value + half + up
-    if (rest := (i >= q.groups) | (j >= q.groups)).any():
+    if (rest := _by_separate_limits(q, i, j, z)).any():
         own = difference_limits(*_parts(q, i[rest], j[rest], z if np.ndim(z) == 0 else np.asarray(z)[rest], separate=True))
         low[rest], high[rest] = np.fmin(low[rest], own[0]), np.fmax(high[rest], own[1])
     return np.clip(low, -1.0, 1.0), np.clip(high, -1.0, 1.0)  # t limits do not know that rates end at 0 and 1
@@ -226,8 +265,8 @@ def ratios(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[Float
         return low, high
     by_log = _log_ratio_limits(q, i, j, z)
     low, high = np.fmin(low, by_log[0]), np.fmax(high, by_log[1])
-    if (rest := (i >= q.groups) | (j >= q.groups)).any():
-        own = _ratio_limits(q, i[rest], j[rest], z, separate=True)
+    if (rest := _by_separate_limits(q, i, j, z)).any():
+        own = _ratio_limits(q, i[rest], j[rest], z if np.ndim(z) == 0 else np.asarray(z)[rest], separate=True)
         low[rest], high[rest] = np.fmin(low[rest], own[0]), np.fmax(high[rest], own[1])
     return low, high
 

@@ -27,6 +27,7 @@ from raikit.stats.quantiles import tail_of
 from raikit.stats.rates import limits_at
 from raikit.stats.skewness import skewness_shifts
 from raikit.stats.subgroups import Subgroups
+from raikit.stats.unseen import farthest
 
 Dependence = Literal["positive", "any"]
 _LARGEST_Z = 8.0  # The smallest p-value is 6e-16.
@@ -250,10 +251,7 @@ def _limits_name(ways: int) -> str:
 
 def _difference_limits(groups: Subgroups, tail: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Compute limits of the differences to the rests, each with error probability `tail`."""
-    (l1, u1), (l2, u2) = (
-        _rate_limits(rate, n, tail, groups)
-        for rate, n in ((groups.rates, groups.n_effective), (groups.rests, groups.rest_effective))
-    )
+    (l1, u1), (l2, u2) = (_rate_limits(groups, side, tail) for side in (0, 1))
     low, high = difference_limits(groups.rates, l1, u1, groups.rests, l2, u2, groups.correlation)
     if not groups.ways:
         return low, high
@@ -261,14 +259,21 @@ def _difference_limits(groups: Subgroups, tail: FloatArray) -> tuple[FloatArray,
     return np.maximum(low - down, -1.0), np.minimum(high + up, 1.0)
 
 
-def _rate_limits(
-    rate: FloatArray, n: FloatArray, tail: FloatArray, groups: Subgroups
-) -> tuple[FloatArray, FloatArray]:
-    """Compute Clopper-Pearson limits, with clusters at a sample size shrunk by (normal / t quantile)^2 (Korn-Graubard)."""
-    if groups.ways:
-        t = stdtrit(groups.df, tail)
-        n = n * np.divide(ndtri(tail), t, out=np.ones(len(t)), where=t < 0) ** 2
-    return limits_at(rate * n, n, tail)
+def _rate_limits(groups: Subgroups, side: int, tail: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Compute Clopper-Pearson limits of the groups (side 0) or their rests (side 1).
+
+    With clusters at a sample size shrunk by (normal / t quantile)^2 (Korn-Graubard). The limit towards more of the rarer outcome
+    then allows for clusters that were not seen (`raikit.stats.unseen`).
+    """
+    rate, n = (groups.rates, groups.n_effective) if side == 0 else (groups.rests, groups.rest_effective)
+    if not groups.ways:
+        return limits_at(rate * n, n, tail)
+    t = stdtrit(groups.df, tail)
+    n = n * np.divide(ndtri(tail), t, out=np.ones(len(t)), where=t < 0) ** 2
+    low, high = limits_at(rate * n, n, tail)
+    rare, repeated = rate <= 0.5, groups.repeatable[side] * groups.repeats.at_most(-ndtri(tail))
+    far = farthest(np.where(rare, high, 1 - low), groups.several[side], repeated, tail)
+    return np.where(rare, low, 1 - far), np.where(rare, far, high)
 
 
 def _largest_error(joint: FloatArray, level: float, draws: int, rng: np.random.Generator) -> float:

@@ -21,6 +21,7 @@ from raikit.stats.subgroup_sums import Cases, Sums, Units, column_squares, squar
 
 _LARGE = 1 / 500  # Share of all weight from which a cluster is treated by itself.
 _NEARLY = 1.02  # Largest divisor that may stand for those of all small clusters.
+_SEVERAL = 1.5  # Times the weight of an average case: a cluster of more is one of several cases.
 _WHOLE = 1e-9  # A cluster that holds all but this share cannot be left out.
 
 
@@ -42,6 +43,8 @@ class Moments:
         Whether one to three clusters are in a class of their own in the group or in its rest.
     skew : ndarray, shape (2, N)
         Third central moments of the groups' rates and of the rests' that clusters cause, divided by their variances.
+    several, repeatable : ndarray, shape (2, N)
+        Clusters of several cases of the groups and of the rests, and the share of their cases that are not the first of theirs.
     """
 
     matrix: FloatArray
@@ -52,6 +55,8 @@ class Moments:
     effective: FloatArray
     dominated: BoolArray
     skew: FloatArray
+    several: FloatArray
+    repeatable: FloatArray
 
     def at_least(self, other: Moments) -> Moments:
         """Return moments with no variance below that of `other`."""
@@ -71,7 +76,9 @@ def cluster_moments(cases: Cases, sums: Sums) -> Moments:
     numbers, effective = np.minimum(first.numbers, second.numbers), np.minimum(first.effective, second.effective)
     either = first.dominated | second.dominated
     skew = np.where(np.abs(first.skew) > np.abs(second.skew), first.skew, second.skew)
-    found = Moments(**parts, numbers=numbers, effective=effective, dominated=either, skew=skew)
+    found = Moments(**parts, numbers=numbers, effective=effective, dominated=either, skew=skew,
+                    several=np.minimum(first.several, second.several),
+                    repeatable=np.maximum(first.repeatable, second.repeatable))
     return found.at_least(first).at_least(second)
 
 
@@ -82,9 +89,10 @@ def _leave_one_out(cases: Cases, sums: Sums, code: IntArray) -> Moments:
     large = units.cluster & (units.whole[:, 1] >= _LARGE * sums.total)
     parts = units.take(large).moments_of_large(sums, scale), units.take(~large).moments_of_small(sums, scale, cases)
     matrix, own, rest = (first + second for first, second in zip(*parts, strict=True))
-    few_large = units.dominated(sums, float(cases.w2.sum() / cases.w.sum()))
+    single = float(cases.w2.sum() / cases.w.sum())
+    few_large, repeated = units.dominated(sums, single), units.several(sums, single)
     skew = subgroup_skewness(cases, sums, code, (own, rest))
-    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums), few_large, skew)
+    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums), few_large, skew, *repeated)
 
 
 _Parts = tuple[FloatArray, FloatArray, FloatArray]  # matrix, own, rest
@@ -120,6 +128,20 @@ class _Table:
         single = cases.sums(cases.n * alone)
         single_inside = cases.members @ single
         return np.rint([inside + single_inside, len(whole) - enclosed + single.sum() - single_inside]).astype(np.int64)
+
+    def several(self, sums: Sums, single: float) -> tuple[FloatArray, FloatArray]:
+        """Return `Moments.several` and `Moments.repeatable`; `single` is the weight of a case."""
+        within, whole = self.trials[self.cluster].tocoo(), self.whole[self.cluster, 1]
+        k, of_all, least = self.trials.shape[1], whole[within.row], _SEVERAL * single
+        many = whole > least
+        every = np.array([many.sum(), np.sum(whole[many] - single)], dtype=float)
+        inside, outside, touched = (
+            np.array([np.bincount(within.col[weight > least], part[weight > least], minlength=k)
+                      for part in (np.ones(len(weight)), weight - single)])
+            for weight in (within.data, of_all - within.data, of_all)
+        )  # fmt: skip
+        number, repeated = np.stack([inside, every[:, None] - touched + outside], axis=1)
+        return number, np.clip(repeated / np.maximum([sums.w, sums.w_rest], 1e-300), 0.0, 1.0)
 
     def effective(self, sums: Sums) -> FloatArray:
         """Return the effective numbers of units of each group and of its rest, shape (2, N)."""

@@ -19,6 +19,9 @@ from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, effective_siz
 from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.subgroup_clusters import Moments, cluster_moments
 from raikit.stats.subgroup_sums import Cases, Sums, moments
+from raikit.stats.unseen import Repeats
+
+_OF_GROUP_OR_REST = 0.5  # Clusters may have cases in a group and in its rest, and then show only once what they repeat.
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Subgroups:
     skew : ndarray, shape (N,)
         Third central moment of the difference that clusters cause, divided by its variance, both as if group and rest shared no
         cluster (`raikit.stats.skewness`). Without cluster columns, 0.
+    several, repeatable : ndarray, shape (2, N)
+        Clusters of several cases of the groups and of their rests, and the share of cases that are not the first of theirs.
+    repeats : Repeats
+        What the clusters of each group and its rest show about how many of their cases they repeat.
     """
 
     rates: FloatArray
@@ -70,6 +77,9 @@ class Subgroups:
     effective_clusters: FloatArray
     dominated: BoolArray
     skew: FloatArray
+    several: FloatArray
+    repeatable: FloatArray
+    repeats: Repeats
 
     def __len__(self) -> int:
         return len(self.rates)
@@ -98,7 +108,14 @@ class Subgroups:
             "rates", "rests", "shares", "n_rows", "n_effective", "rest_effective", "correlation", "n_clusters",
             "effective_clusters", "dominated", "skew",
         )  # fmt: skip
-        return replace(self, **{name: getattr(self, name)[keep] for name in names}, joint=self.joint[np.ix_(keep, keep)])
+        return replace(
+            self,
+            **{name: getattr(self, name)[keep] for name in names},
+            joint=self.joint[np.ix_(keep, keep)],
+            several=self.several[:, keep],
+            repeatable=self.repeatable[:, keep],
+            repeats=self.repeats.subset(keep),
+        )
 
 
 def subgroup_rates(
@@ -164,7 +181,7 @@ def subgroup_rates(
     matrix, own, rest = moments(cases.separate(np.ones(len(cases.cell), dtype=bool)), cases.members, sums)
     numbers, effective = np.array([sums.n, sums.n_rest]), np.array([sums.kish, sums.kish_rest])
     nothing = np.zeros((2, len(own)))
-    single = Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, effective, nothing[0] > 0, nothing)
+    single = Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, effective, nothing[0] > 0, *(nothing,) * 3)
     found = cluster_moments(cases, sums).at_least(single) if cases.clusters else single
     inside = effective_size(sums.p, found.own, own, sums.kish, found.effective[0], proportion=True)
     outside = effective_size(sums.q, found.rest, rest, sums.kish_rest, found.effective[1], proportion=True)
@@ -185,6 +202,12 @@ def subgroup_rates(
         effective_clusters=found.effective.min(axis=0),
         dominated=found.dominated,
         skew=(found.skew[0] * found.own - found.skew[1] * found.rest) / np.maximum(found.own + found.rest, TINY),
+        several=found.several,
+        repeatable=found.repeatable,
+        repeats=Repeats.of(
+            np.array([sums.p, sums.q]), found.effective, found.several, np.array([found.own - own, found.rest - rest]),
+            distinct=_OF_GROUP_OR_REST,
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Limits at levels above 98% allow for a cluster that was not seen; up to 98% nothing changes."""
+"""Limits of rates allow for clusters that repeat the rarer outcome and were not seen, above 98% for half a cluster more."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,10 @@ from raikit.stats import (
     clustered_ratio,
     loss_interval,
     rate_covariance,
+    subgroup_rates,
+    worse_than_rest,
 )
-from raikit.stats.unseen import with_unseen_cluster
+from raikit.stats.unseen import Repeats, farthest, with_unseen_cluster
 
 
 def of_clusters(rates, clusters, cases=15, seed=0):
@@ -79,3 +81,71 @@ def test_losses_at_strict_levels_allow_for_a_cluster_of_cases_like_the_worst():
     assert loss_interval(losses, clusters=[cluster], level=0.95, largest=1.0).high < truth
     assert loss_interval(losses, clusters=[cluster], level=0.99, largest=1.0).high > truth
     assert loss_interval(losses, level=0.99, largest=1.0).high < truth  # independent cases need no such allowance
+
+
+def with_copies(clusters, right, copies, rng, cases=15):
+    """Return a group of even clusters, each of which repeats its first case in a share of its cases."""
+    cluster = np.arange(clusters * cases) // cases
+    wrong = (rng.random(len(cluster)) > right).astype(int)
+    return np.where(rng.random(len(cluster)) < copies, wrong[cluster * cases], wrong), cluster
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_rate_of_clusters_that_repeat_a_case_holds_its_level_where_none_of_the_bad_ones_is_seen(turned):
+    rng, runs, missed = np.random.default_rng(2), 300, 0
+    for _ in range(runs):
+        wrong, cluster = with_copies(40, 0.95, 0.6, rng)
+        cov = rate_covariance(1 - wrong if turned else wrong, np.ones(600), np.zeros(600, dtype=int), [cluster], proportion=True)
+        found = clustered_rate_interval(cov)
+        missed += bool(1 - found.low[0] < 0.05 if turned else found.high[0] < 0.05)
+    assert missed <= runs * 0.025 + 2 * np.sqrt(runs * 0.025)
+
+
+def test_a_group_without_bad_clusters_is_not_shown_to_be_better_than_one_like_it():
+    rng, runs, claims = np.random.default_rng(2), 120, np.zeros(4, dtype=int)
+    for _ in range(runs):
+        (few, own), (many, other) = with_copies(40, 0.95, 0.6, rng), with_copies(400, 0.95, 0.6, rng)
+        wrong, cluster = np.append(few, many), np.append(own, other + 40)
+        group = np.repeat([0, 1], [len(few), len(many)])
+        cov = rate_covariance(wrong, np.ones(len(wrong)), group, [cluster], proportion=True)
+        gap, ratio = (of(cov, draws=1_000, rng=rng) for of in (clustered_gap, clustered_ratio))
+        found = worse_than_rest(subgroup_rates(wrong, group, np.eye(2, dtype=bool), [cluster]))
+        claims += [gap.low > 0, gap.p_value < 0.0125, ratio.high < 1, found.flagged.any()]
+    assert (claims <= runs * np.array([0.025, 0.025, 0.025, 0.05]) + 2 * np.sqrt(runs * 0.025)).all()
+
+
+def test_few_wrong_predictions_do_not_exclude_what_none_among_the_clusters_could_not():
+    cluster = np.arange(600) // 15
+    for wrong in (0, 1, 3):
+        y = (np.arange(600) % 200 == 7).astype(int) * (np.arange(600) < 200 * wrong)
+        cov = rate_covariance(y, np.ones(600), np.zeros(600, dtype=int), [cluster], proportion=True)
+        assert clustered_rate_interval(cov).high[0] >= 1 - 0.025 ** (1 / 40)
+
+
+def test_ordinary_rates_and_clusters_of_single_cases_pay_nothing():
+    group, ones = np.zeros(600, dtype=int), np.ones(600)
+    ordinary = (np.arange(600) % 7 == 0).astype(int)
+    rare = (np.arange(600) % 100 == 0).astype(int)
+    for y, cluster in ((ordinary, np.arange(600) // 15), (rare, np.arange(600))):
+        cov = rate_covariance(y, ones, group, [cluster], proportion=True)
+        unbound = type(cov)(**{**vars(cov), "several": np.zeros(1)})
+        assert clustered_rate_interval(cov).high == clustered_rate_interval(unbound).high
+    pairs = np.append(np.arange(594), np.repeat([594, 595, 596], 2))  # three pairs hardly matter
+    cov = rate_covariance(rare, ones, group, [pairs], proportion=True)
+    unbound = type(cov)(**{**vars(cov), "several": np.zeros(1)})
+    assert clustered_rate_interval(cov).high[0] < 1.02 * clustered_rate_interval(unbound).high[0]
+
+
+def test_groups_whose_clusters_repeat_little_bound_what_clusters_of_another_group_may_repeat():
+    rare, ordinary = of_clusters([0.02], 12, cases=60), of_clusters([0.02, 0.3, 0.3, 0.3], 12, cases=60)
+    alone, beside = (clustered_rate_interval(cov).high[0] for cov in (rare, ordinary))
+    assert beside < 0.7 * alone
+    crossing = Repeats.of(np.full(4, 0.3), np.full(4, 12.0), np.full(4, 12.0), np.zeros(4), distinct=0.25)
+    assert crossing.expected == pytest.approx(3.6)  # the same twelve clusters, four times
+    assert crossing.at_most(1.96) == pytest.approx(1.0)
+
+
+def test_no_limit_comes_nearer():
+    far = np.linspace(0.001, 0.9, 50)
+    for repeated in (0.0, 0.3, 1.0):
+        assert (farthest(far, np.full(50, 40.0), np.array(repeated), 0.025) >= far).all()

@@ -12,7 +12,7 @@ The second table has other quantities. "gap": two such groups, whose rates are t
 claimed. "mean": values with a standard deviation of 1 around the mean of their cluster, which is gamma as the rates are, but ten
 times as high. "area": under the ROC curve; scores of positives are higher by a gamma number, on average 1.5, in large clusters
 0.3. "loss" is the mean of the squares of the same values. The truth is the average of all runs. Nominal: 2.5% for a gap, and 5% for
-both ends of a mean, a loss or an area together; an end that is open decides nothing, as that of a loss with fewer than 100
+both ends of a mean, a loss or an area together; an end that is open decides nothing, as that of a loss with fewer than 1,000
 effective clusters. A mean is undecided from a smaller step to the largest cluster than a rate, if the other sizes are alike.
 
 "spread": log-normal sizes with a standard deviation of .35 or .5, and one cluster of another kind of 2.5 times the median, which is

@@ -229,7 +229,9 @@ def assess(
     names = metrics if (target if in_table else y_true) is not None else _names_without_truth(metrics)
     roles = {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters}
     cases = {"y_true": y_true, "y_pred": y_pred, "scores": scores, "sample_weight": sample_weight}
-    written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(_names(clusters) if in_table else ()))
+    names_of_clusters = frozenset(_names(clusters) if in_table else ())
+    labels_of_cases = names_of_clusters.union(*(_names(role) for role in (sensitive_features, control_features) if in_table))
+    written = CellFormat(tuple(missing), decimal, frozenset(as_text), names_of_clusters, labels_of_cases)
     if in_table:
         if target is not None and target in (prediction, scores):
             raise raikit.ConfigError(f"target: {target!r} is named as the prediction or score too; these are other columns.")

@@ -290,7 +290,7 @@ class Regression(raikit.Check):
 
     Intervals allow for an error larger than any that was seen. Where the tails of the errors are too heavy for that, the end
     on which a pass is decided has the flag ``open_high`` (``open_low`` for R²): that errors are surely above a limit can be
-    shown, that they are surely below cannot. With fewer than 100 effective clusters, RMSE and both ends of R² have these flags.
+    shown, that they are surely below cannot. With fewer than 1,000 effective clusters, RMSE and both ends of R² have these flags.
     """
 
     name = "performance.regression"

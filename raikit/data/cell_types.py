@@ -55,12 +55,15 @@ class CellFormat:
         Columns that stay text, whatever they hold.
     mixed : frozenset of str
         Columns that may hold numbers beside other text, because their cells are only told apart: ids, clusters.
+    labels : frozenset of str
+        Columns whose cells name groups, clusters or cases. They stay text if different cells are one number, such as 5.1 and 5.10.
     """
 
     missing: tuple[str, ...] = ()
     decimal: Literal[".", ","] = "."
     text: frozenset[str] = frozenset()
     mixed: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
 
 
 class MixedColumn(DataError):
@@ -234,9 +237,10 @@ def infer_type(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.Ch
         return column
     for kind in (pa.int64(), pa.float64()):
         try:
-            return without_sentinels(pc.cast(cells, kind), written.missing)
+            numbers = pc.cast(cells, kind)
         except pa.ArrowInvalid:
             continue
+        return column if _merges(cells, numbers, name, written) else without_sentinels(numbers, written.missing)
     if name not in written.mixed:
         numbers = pc.match_substring_regex(cells, _NUMBER)
         _refuse_exceptions(cells, numbers, name, "numbers")
@@ -255,7 +259,29 @@ def _plain(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.Chunke
     plain = plainly_typed(column)
     if plain is None or (written.decimal == "," and pa.types.is_floating(plain.type)):
         return None
+    if not is_text(plain.type) and _merges(column, plain, name, written):
+        return None
     return without_sentinels(plain, written.missing)
+
+
+def _merges(cells: pa.ChunkedArray, numbers: pa.ChunkedArray, name: str, written: CellFormat) -> bool:
+    """Return whether different names are one number, such as codes 5.1 and 5.10, or 1e999 and 9e999, which are both infinite.
+
+    Too many numbers for groups are quantities, unless they name clusters or cases.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if name not in written.labels or (name not in written.mixed and _has_many(numbers)):
+        return False
+    if pa.types.is_integer(numbers.type):  # leading zeros are codes already
+        signed = pc.or_(pc.starts_with(cells, "+"), pc.equal(cells, "-0"))
+        if not _any(signed):
+            return False
+    else:
+        present = pc.invert(pc.is_nan(numbers))
+        cells, numbers = cells.filter(present), numbers.filter(present)
+    return bool(pc.count_distinct(cells).as_py() > pc.count_distinct(numbers).as_py())
 
 
 def check_text(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.ChunkedArray:

@@ -140,13 +140,16 @@ def reference_groups(config: DataConfig) -> dict[str, str]:
 
 
 def cell_format(config: DataConfig) -> CellFormat:
-    """Return how the cells of the table are written, and which columns may mix numbers and text."""
+    """Return how the cells of the table are written, which columns may mix numbers and text, and which hold names."""
     inputs = list_inputs(config).values()
+    numbers = {column for item in inputs if item.modality == "tabular" for column in item.columns}
+    labels = {feature.column for feature in config.sensitive if not (feature.bins or feature.quantiles)}
+    labels |= {name for name in (config.id, *config.cluster) if name}
     mixed = {config.id, *config.cluster, *config.keep, config.split.column if config.split else None}
     mixed |= {column for item in inputs if item.modality != "tabular" for column in item.columns}
     return CellFormat(
         missing=tuple(config.missing), decimal=config.decimal, text=frozenset(config.as_text),
-        mixed=frozenset(name for name in mixed if name),
+        mixed=frozenset(name for name in mixed if name), labels=frozenset(labels - numbers),
     )
 
 

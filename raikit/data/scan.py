@@ -53,6 +53,7 @@ class TableScan:
         self.path = Path(path)
         self.columns = select_columns(self.path, columns)
         self.written = written or CellFormat()
+        self._durations: dict[str, pa.DataType] = {}
 
     @cached_property
     def is_text(self) -> bool:
@@ -85,15 +86,26 @@ class TableScan:
             return rows
 
     def batches(self) -> pa.RecordBatchReader:
-        """Open the rows, from the first one; read them within `errors`."""
+        """Open the rows, from the first one; read them within `errors`. Durations come as numbers, as an engine reads Parquet."""
         import pyarrow as pa
 
         if not self._parts:
-            return read_cells(self.path, self.columns).to_reader()
+            return self._without_durations(read_cells(self.path, self.columns).to_reader())
         schema = _common_schema([_schema_of(part, self.columns) for part in self._parts], self.columns, self.path.name)
-        return pa.RecordBatchReader.from_batches(
-            schema, (batch for part in self._parts for batch in _batches_of(part, schema))
+        return self._without_durations(
+            pa.RecordBatchReader.from_batches(schema, (batch for part in self._parts for batch in _batches_of(part, schema)))
         )
+
+    def _without_durations(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Read durations as numbers: an engine would make them intervals, which lose nanoseconds and cannot be compared."""
+        import pyarrow as pa
+
+        self._durations = {field.name: field.type for field in reader.schema if pa.types.is_duration(field.type)}
+        if not self._durations:
+            return reader
+        fields = [field.with_type(pa.int64()) if field.name in self._durations else field for field in reader.schema]
+        schema = pa.schema(fields)
+        return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -135,14 +147,18 @@ class TableScan:
 
     def _with_file_types(self, counted: pa.Table, names: Mapping[int, str]) -> pa.Table:
         """Return times as the file has them; an engine writes those of a time zone in another one, and durations as numbers."""
-        if not self.is_parquet:
-            return counted
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema = pq.read_schema(self.path)
+        if self.is_parquet:
+            schema = pq.read_schema(self.path)
+            kinds = {name: schema.field(name).type for name in names.values()}
+        else:
+            kinds = self._durations
         for index, name in names.items():
-            kind = schema.field(name).type
+            if name not in kinds:
+                continue
+            kind = kinds[name]
             if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
                 column = counted.column(index)
                 counted = counted.set_column(index, counted.schema.field(index).name, column.cast(kind))

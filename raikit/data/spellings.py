@@ -1,19 +1,21 @@
-"""Values that people read as one and a computer as two: ``' F '`` beside ``'F'``, ``Café`` in two forms of Unicode."""
+"""Values that people read as one and a computer as two: ``' F '`` beside ``'F'``, two forms of Unicode, 5.1 and 5.10."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from decimal import Context, Decimal
 
 from raikit.data.cell_types import NEVER_A_CLASS
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,6})?", re.IGNORECASE | re.ASCII)
 _MAX_SHOWN = 3
 _LONGEST = 40  # characters of escapes
 
 
 def find_lookalikes(values: Iterable[object]) -> list[tuple[str, str]]:
-    """Return pairs of different texts that are alike but for spaces, case, Unicode form or signs that cannot be seen.
+    """Return pairs of different texts that are alike but for spaces, case, Unicode form, signs that cannot be seen, or as numbers.
 
     Values that are no text are ignored.
 
@@ -80,7 +82,18 @@ def _alike(what: str, values: Sequence[object], kind: str) -> str | None:
 
 
 def _folded(value: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _visible(value)).casefold()).split())
+    folded = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _visible(value)).casefold()).split())
+    return folded if (number := _number(folded)) is None else str(number)
+
+
+def _number(value: str) -> Decimal | None:
+    """Return a text as the number that it writes, of any size; one that has no exponent is written without zeros at its end."""
+    if len(value) > _LONGEST or not _NUMBER.fullmatch(value):
+        return None
+    try:
+        return Context(prec=_LONGEST).normalize(Decimal(value)) or Decimal(0)  # zero has a sign
+    except ArithmeticError:  # an exponent beyond those of decimals
+        return None
 
 
 def _spaced(value: str) -> str:
@@ -96,6 +109,8 @@ def _difference(a: str, b: str) -> str:
     """Return the one thing in which two texts differ, or all that may be."""
     if _spaced(a) == _spaced(b):
         return "spaces"
+    if _number(a) is not None and _number(a) == _number(b):
+        return "how a number is written"
     if _visible(a) == _visible(b):
         return "characters that cannot be seen"
     if a.casefold() == b.casefold():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,19 @@ _UNSAVED = re.compile(rb"""<c\b(?![^>]*\bt=["']str["'])[^>]*>\s*<f\b(?:[^>]*/>|[
 _LONGEST = 1 << 14  # bytes of a cell with a formula
 
 
-def read_sheet(path: Path) -> pa.Table:
+def read_sheet(path: Path, used: Collection[str]) -> pa.Table:
     """Read all columns.
+
+    Parameters
+    ----------
+    path : Path
+    used : collection of str
+        Columns of which every formula must have a saved value.
 
     Raises
     ------
     DataError
-        If no library for spreadsheets is installed.
+        If no library for spreadsheets is installed, or a formula in a column that is used has no saved value.
     LimitError
         If the file unpacks to too many bytes, or if its cells lie too far apart: all cells between them are read.
     """
@@ -39,7 +45,11 @@ def read_sheet(path: Path) -> pa.Table:
     unsaved = _check_sizes(path)
     try:
         sheet = pd.read_excel(path, header=None, dtype=object, keep_default_na=False, na_values=[""])
-        formula = _unsaved_formula(path, sheet) if unsaved else None
+        # Columns of one name are kept, as in CSV; whoever reads one of them is told.
+        header = list(sheet.iloc[0]) if len(sheet) else []
+        names = [f"Unnamed: {number}" if pd.isna(name) else str(name) for number, name in enumerate(header)]
+        needed = {number for number, name in enumerate(names, 1) if name in used}
+        formula = _unsaved_formula(path, sheet, needed) if unsaved and needed else None
     except ImportError:
         raise DataError(f"{path.name} is a spreadsheet; install openpyxl to read it, or export the sheet as CSV.") from None
     except (OSError, ValueError, MemoryError):
@@ -50,15 +60,15 @@ def read_sheet(path: Path) -> pa.Table:
         raise DataError(
             f"{path.name}, cell {formula}: a formula without a saved value; open and save the file in a spreadsheet program."
         )
-    # Columns of one name are kept, as in CSV; whoever reads one of them is told.
-    header = list(sheet.iloc[0]) if len(sheet) else []
-    names = [f"Unnamed: {number}" if pd.isna(name) else str(name) for number, name in enumerate(header)]
     cells = sheet.iloc[1:]
     return pa.Table.from_arrays([_column(cells.iloc[:, number], path.name) for number in range(len(names))], names=names)
 
 
-def _unsaved_formula(path: Path, sheet: pd.DataFrame) -> str | None:
-    """Return the first cell of a formula whose value is missing; programs that only write formulas save none."""
+def _unsaved_formula(path: Path, sheet: pd.DataFrame, needed: Collection[int]) -> str | None:
+    """Return the first cell of a formula whose value is missing; programs that only write formulas save none.
+
+    Columns are numbered from 1. A formula in the header may be the name of one that is needed.
+    """
     from openpyxl import load_workbook
 
     missing = sheet.isna().to_numpy()
@@ -67,7 +77,9 @@ def _unsaved_formula(path: Path, sheet: pd.DataFrame) -> str | None:
     try:
         for row in book.worksheets[0].iter_rows():
             for cell in row:
-                if cell.data_type == "f" and (cell.row > rows or cell.column > columns or missing[cell.row - 1, cell.column - 1]):
+                if cell.data_type != "f" or not (cell.column in needed or cell.row == 1):
+                    continue
+                if cell.row > rows or cell.column > columns or missing[cell.row - 1, cell.column - 1]:
                     return f"{cell.column_letter}{cell.row}"
     finally:
         book.close()

@@ -81,7 +81,7 @@ def _names(path: Path) -> list[str]:
         return list(pq.read_schema(path).names)
     if suffix in CSV:
         return read_header(path)[0]
-    return list(_read_whole(path).column_names)
+    return list(_read_whole(path, ()).column_names)
 
 
 def part_columns(file: Path) -> list[str]:
@@ -213,7 +213,7 @@ def read_cells(path: Path, columns: list[str]) -> pa.Table:
         return read_csv(path, columns)
     if suffix in PARQUET:
         return read_parquet(path, columns)
-    return _read_whole(path).select(columns)
+    return _read_whole(path, columns).select(columns)
 
 
 def _read_folder(folder: FolderTable, columns: list[str], name: str) -> pa.Table:
@@ -272,12 +272,12 @@ def _read_present(path: Path, columns: list[str]) -> pa.Table:
     if suffix_of(path) in (*CSV, *PARQUET):
         names = _names(path)
         return read_cells(path, [column for column in columns if column in names])
-    table = _read_whole(path)
+    table = _read_whole(path, columns)
     return table.select([column for column in columns if column in table.column_names])
 
 
-def _read_whole(path: Path) -> pa.Table:
-    """Read all columns of a file that has types and that can only be read as a whole.
+def _read_whole(path: Path, used: Sequence[str]) -> pa.Table:
+    """Read all columns of a file that has types and that can only be read as a whole; those that are `used` must be right.
 
     Their readers are imported here, because most tables are CSV or Parquet.
     """
@@ -293,7 +293,7 @@ def _read_whole(path: Path) -> pa.Table:
     if suffix in EXCEL:
         from raikit.data.spreadsheet import read_sheet
 
-        return read_sheet(path)
+        return read_sheet(path, used)
     if suffix in (*EVAL, *JSON):
         from raikit.data.evaluation_logs import is_log, read_log
         from raikit.data.json_file import read_json

@@ -130,8 +130,8 @@ class CovarianceResult:
 
 
 PER_GROUP = (
-    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "skew", "supporting", "several", "repeatable",
-    "between", "few_events", "dominated",
+    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "skew", "supporting", "several",
+    "repeatable", "between", "few_events", "dominated",
 )  # fmt: skip
 """Names of the arrays of `CovarianceResult` with one entry per group."""
 

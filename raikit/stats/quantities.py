@@ -74,8 +74,8 @@ class Quantities:
         k, distinct = len(cov.rates), distinct_share(cov.effective_clusters, cov.concentration)
         repeats = Repeats.of(cov.rates, cov.effective_clusters, cov.several, cov.between, distinct=distinct)
         if family is None or not len(family.rest_of):
-            far = far_size, far_df, _third(cov), cov.several, cov.repeatable, repeats
-            return cls(cov.rates, cov.M, cov.n_effective, cov.df, *far, k, cov.scale, cov.ways, cov.weighted)
+            far, repeated = (far_size, far_df, _third(cov)), (cov.several, cov.repeatable, repeats)
+            return cls(cov.rates, cov.M, cov.n_effective, cov.df, *far, *repeated, k, cov.scale, cov.ways, cov.weighted)
         rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         others = family.others
         p, variance = rates[k:], np.diag(covariance)[k:]

@@ -28,8 +28,9 @@ from raikit.stats.quantiles import tail_of, upper_quantile
 from raikit.stats.rates import limits_at
 from raikit.stats.unseen import unseen_share
 
-MIN_CLUSTERS_OF_SQUARES = 100
-"""Effective clusters with which the end of a mean of squares may decide; benchmarks/simulate_dominance.py prints misses with 40."""
+MIN_CLUSTERS_OF_SQUARES = 1_000
+"""Effective clusters with which the end of a mean of squares may decide; with 150 to 600 of which two are of another kind it misses
+in 11 to 14% (benchmarks/simulate_dominance.py)."""
 
 
 def loss_interval(
@@ -53,7 +54,7 @@ def loss_interval(
         Largest loss that a case can have. The mean of losses up to 1 is less uncertain than a rate of the same size, so that
         exact limits of a rate are valid with any tail.
     squares : bool
-        Whether losses are squares of errors, whose high end is open with fewer than 100 effective clusters.
+        Whether losses are squares of errors, whose high end is open with fewer than 1,000 effective clusters.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def ratio_of_means_interval(
     weight, clusters, level
         As in `mean_interval`.
     squares : bool
-        Whether both are squares of errors or deviations: both ends are open with fewer than 100 effective clusters.
+        Whether both are squares of errors or deviations: both ends are open with fewer than 1,000 effective clusters.
 
     Returns
     -------

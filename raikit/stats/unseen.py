@@ -1,20 +1,20 @@
 """Clusters that were not seen: what limits of rates allow for.
 
 Where each cluster repeats one of its cases, few clusters hold most of the rarer outcome. If none of them is among the sampled
-ones, the data look like independent cases, and no variance shows what is missing. The probability that none of G clusters repeats
-a case with the rarer outcome is ``(1 - rate)^G``, so rates up to ``1 - tail^(1/G)`` cannot be excluded: the exact limit of 0 among G
-clusters of several cases. The limit towards more of the rarer outcome is at least that, so that a few wrong predictions do not prove more than
-none. It is nearer where the data bound the share of their cases that clusters repeat: if so many clusters with the rarer outcome
-are expected, in all groups together, that some would have been seen, the rate of a group without any is at most its own limit
-divided by one minus that share. That supposes that clusters of all groups repeat their cases alike.
+ones, the data look like independent cases, and no variance shows what is missing. The probability that none of G clusters
+repeats a case with the rarer outcome is ``(1 - rate)^G``, so rates up to ``1 - tail^(1/G)`` cannot be excluded: the exact limit of
+0 among G clusters of several cases. The limit towards more of the rarer outcome is at least that, so that a few wrong predictions
+do not prove more than none.
 
-At levels above 95% there is more. A few clusters may be much worse than all others, because each repeats one wrong prediction. Where none of them is among the
-sampled ones, the data look like independent cases, and no variance shows what is missing. At 95% that is one of the ways in which
-an interval may miss; at 99% it would happen several times as often as is promised. So a strict limit adds the square of half a
-cluster's share to the variance: one more cluster of average size, half of whose cases have the rarer outcome. A whole cluster is
-more than the simulated designs need, and makes limits of few clusters half as wide again. It is added from 99%, and in part
-between 98% and 99%. Losses have no rarer outcome: their high end allows for a cluster of cases like the worst that was seen
-(`raikit.stats.tails`). benchmarks/simulate_repeats.py prints how often limits miss.
+It is nearer where the data bound the share of their cases that clusters repeat. If so many clusters with the rarer outcome are
+expected, in all groups together, that some would have been seen, the rate of a group without any is at most its own limit divided
+by one minus that share. That supposes that clusters of all groups repeat their cases alike.
+
+At levels above 95% there is more: such clusters may be absent in part, which would happen several times as often as is promised.
+So a strict limit adds the square of half a cluster's share to the variance: one more cluster of average size, half of whose cases
+have the rarer outcome. A whole cluster is more than the simulated designs need, and makes limits of few clusters half as wide
+again. It is added from 99%, and in part between 98% and 99%. Losses have no rarer outcome: their high end allows for a cluster of
+cases like the worst that was seen (`raikit.stats.tails`). benchmarks/simulate_repeats.py prints how often limits miss.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Repeats:
         normal = np.maximum(np.asarray(z, dtype=float), 0.0)
         seen = 1 - normal / np.sqrt(np.maximum(self.expected, TINY))  # of the expected number, at least this part
         square = np.divide(self.square, seen, out=np.ones(np.shape(seen)), where=seen > 0)
-        return np.sqrt(np.clip(square, 0.0, _MOST_REPEATED))
+        return np.asarray(np.sqrt(np.clip(square, 0.0, _MOST_REPEATED)))
 
 
 def farthest(far: FloatArray, several: FloatArray, repeated: FloatArray, tail: ArrayLike) -> FloatArray:

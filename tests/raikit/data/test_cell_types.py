@@ -180,3 +180,34 @@ def test_marks_between_thousands_are_not_taken_for_decimal_marks(write):
     assert (found.decimal, found.text) == (".", frozenset({"y"}))
     assert table["x"].tolist() == [number / 4 for number in range(1, 40)]
     assert columns[0].meaning == "thousands"
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [(["5.1", "5.10", "5.2"], True), (["1E10", "10E9", "3"], True), (["9e999", "1e999", "2.5"], True), (["+5", "5", "6"], True),
+     (["1", "1.0", "2"], True), (["0.1", "0.10000000000000000001", "2"], True), (["5.1", "5.2", "nan"], False), (["1", "2", "3"], False),
+     (["-1.5", "2.5", "0.5"], False)],
+)  # fmt: skip
+def test_names_that_are_one_number_are_kept_apart_as_text_and_quantities_are_numbers(write, cells, numbers):
+    path = written(write, cells * 4)
+    named = read_table(path, ["x"], CellFormat(labels=frozenset({"x"})))["x"]
+    assert pd.api.types.is_numeric_dtype(named) is not numbers
+    assert not numbers or named.tolist() == cells * 4
+    assert pd.api.types.is_numeric_dtype(read_table(path, ["x"])["x"])
+
+
+def test_too_many_numbers_for_groups_are_quantities_unless_they_name_clusters(write):
+    path = written(write, [*(f"{number / 8}" for number in range(60)), "5.50"])
+    name = frozenset({"x"})
+    assert pd.api.types.is_numeric_dtype(read_table(path, ["x"], CellFormat(labels=name))["x"])
+    assert not pd.api.types.is_numeric_dtype(read_table(path, ["x"], CellFormat(labels=name, mixed=name))["x"])
+
+
+@pytest.mark.parametrize("role", ["sensitive", "cluster"])
+def test_groups_and_clusters_that_are_one_number_are_kept_apart_and_named(write, role):
+    rows = "".join(f"{row % 2},{('5.1', '5.10', '6')[row % 3]},{row % 5}\n" for row in range(90))
+    path = write("a.csv", "y,code,other\n" + rows)
+    config = DataConfig.model_validate({"path": "a.csv", "target": "y", "sensitive": ["other"]} | {role: ["code"]})
+    data = Dataset.open(config, path.parent, error=lambda key, text: DataError(text), needs_inputs=False)
+    assert sorted(data.roles["code"].unique()) == ["5.1", "5.10", "6"]
+    assert any("code: '5.1' and '5.10' differ only in how a number is written" in note for note in data.notes)

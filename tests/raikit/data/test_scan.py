@@ -93,3 +93,22 @@ def test_rows_are_counted_without_reading_cells(tmp_path):
     frame.to_csv(tmp_path / "a.csv.gz", index=False)
     frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
     assert [TableScan(tmp_path / name, ["y"]).rows for name in ("a.parquet", "a.csv.gz", "a.jsonl")] == [900, 901, 0]
+
+
+@pytest.mark.parametrize("name", ["t.feather", "t.parquet", "parts"])
+def test_durations_are_groups_in_every_format(tmp_path, name):
+    import pyarrow as pa
+    from pyarrow import feather, parquet
+
+    waits = pa.array(np.arange(40) % 2 * 86_400_000_000_000 + 7, pa.duration("ns"))  # 7 ns are lost in an engine's intervals
+    table = pa.table({"y": np.arange(40) % 2, "p": np.arange(40) % 3 % 2, "wait": waits})
+    path = tmp_path / name
+    if name == "parts":
+        path.mkdir()
+        parquet.write_table(table.slice(0, 20), path / "a.parquet")
+        parquet.write_table(table.slice(20), path / "b.parquet")
+    else:
+        (feather.write_feather if name.endswith("feather") else parquet.write_table)(table, path)
+    of_file, in_memory = (assess(each, target="y", prediction="p", sensitive_features="wait") for each in (path, table))
+    assert sorted(set(of_file.by_group["group"])) == sorted(set(in_memory.by_group["group"]))
+    assert of_file.by_group["group"].nunique() == 2

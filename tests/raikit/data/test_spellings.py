@@ -88,3 +88,14 @@ def test_the_record_names_placeholders_among_groups_and_clusters(role, kind):
     table = pd.DataFrame({"y": [0, 1, 0, 1], "who": ["F", "NULL", "M", "M"], "sex": ["a", "b", "a", "b"]})
     data = Dataset.of(table, DataConfig.model_validate({"path": "-", "target": "y", role: ["who"]}))
     assert any(note.startswith(f"who: 'NULL' is a {kind} of its own") for note in data.describe().notes)
+
+
+@pytest.mark.parametrize(("one", "other"), [("5.1", "5.10"), ("1E10", "10e9"), ("7", "007"), ("+3", "3"), ("0", "-0")])
+def test_texts_that_are_one_number_are_named(one, other):
+    note = lookalike_note("code", [one, other])
+    assert note == (f"code: '{one}' and '{other}' differ only in how a number is written, yet each is a group of its own; "
+                    "write them alike if they mean the same.")
+
+
+def test_texts_that_only_floats_take_for_one_number_are_not_alike():
+    assert lookalike_note("code", ["9e999", "1e999", "10000000000000000001", "10000000000000000002", "1e9999999", "5.1.0", "5.1"]) is None

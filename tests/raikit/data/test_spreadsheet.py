@@ -30,6 +30,19 @@ def test_a_formula_without_a_saved_value_is_refused_and_its_cell_is_named(sheet)
         read_table(path)
 
 
+def test_a_formula_without_a_saved_value_matters_only_in_a_column_that_is_used(sheet):
+    path = sheet(["y", "sex", "total"], [1, "F", "=A2"], [0, "M", "=A3"])
+    assert column_names(path) == ["y", "sex", "total"]
+    assert read_table(path, ["y", "sex"])["sex"].tolist() == ["F", "M"]
+    with pytest.raises(DataError, match=r"cell C2: a formula without a saved value"):
+        read_table(path, ["y", "total"])
+
+
+def test_a_formula_in_the_header_is_refused_because_it_may_name_a_column_that_is_used(sheet):
+    with pytest.raises(DataError, match=r"cell B1: a formula without a saved value"):
+        read_table(sheet(["y", "=A1"], [1, "F"]), ["y"])
+
+
 def test_a_row_of_formulas_at_the_end_is_not_lost(sheet):
     with pytest.raises(DataError, match=r"cases\.xlsx, cell A3: a formula without a saved value"):
         read_table(sheet(["y", "sex"], [1, "F"], ["=A2", "=B2"]))

@@ -180,6 +180,8 @@ def main() -> None:
     for quantity, clusters, number in itertools.product(("gap", "mean", "loss", "area"), (40, 150), (1, 2, 4)):
         for share in (0.02, 0.05, 0.07, 0.1, 0.33):
             print(simulate_other(quantity, clusters, number, share, options.runs, rng), flush=True)
+    for number in (2, 8):
+        print(simulate_other("loss", 1_200, number, number / 700, options.runs // 4, rng), flush=True)
     for clusters, spread in itertools.product((40, 150), (0.35, 0.5)):
         print(simulate_in_line(clusters, spread, options.runs, rng), flush=True)
     print("\nSizes of one kind: how often up to three clusters dominate, or fewer than 4 are effective\n"

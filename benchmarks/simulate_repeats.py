@@ -6,11 +6,13 @@
 600 cases of 40, 80 or 150 clusters, which are chosen alike or by Zipf's law (exponent 1). Each case is a copy of the first
 case of its cluster with the given probability: an item asked again, a picture stored again. So all clusters hold some wrong
 predictions, and a few hold very many. Nominal: 2.5% an end at .95, .5% at .99. "F1" is the weighted average over three classes.
-Undecided groups miss nothing.
+Undecided groups miss nothing. "width" is that of intervals at .95, divided by that of intervals which suppose that clusters with
+wrong predictions were seen. Designs without copies show what the allowance costs.
 
-Gaps are between alike groups: 600 cases of 40 clusters by Zipf's law beside 6,000 of 400 alike clusters that repeat their cases as
-often, beside 3,000 cases that share nothing, or beside a group like the first. A gap or a ratio may be claimed in 2.5% at .95, a
-group off the rest in 5%. "search" is the false discovery rate of a search for groups with more wrong predictions, nominal 5%.
+Gaps are between alike groups: 600 cases of 40 clusters, even or by Zipf's law, beside 6,000 of 400 alike clusters that repeat
+their cases as often, beside 3,000 cases that share nothing, or beside a group like the first. A gap or a ratio may be claimed in
+2.5% at .95, a group off the rest in 5%. "search" is the false discovery rate of a search for groups with more wrong predictions,
+nominal 5%.
 
 Regressions: two models of the same quality, on the same cases, of which the second decides some anew; of two groups of even
 clusters one is behind by 30 points. "moved" and "grew" are how often a build fails, nominal 5% and 1%.
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 from monte_carlo import percent
@@ -42,13 +45,17 @@ from raikit_performance.classification import label_metrics
 CASES = 600
 DESIGNS = [
     (40, 0.0, 0.9, 0.4), *((40, 1.0, 0.9, copies) for copies in (0.1, 0.2, 0.4, 0.8)), (40, 1.0, 0.7, 0.4), (40, 1.0, 0.97, 0.4),
-    (150, 0.0, 0.9, 0.4), (150, 1.0, 0.9, 0.4), (40, 0.0, 0.95, 0.6), (80, 0.0, 0.97, 0.8),
+    (150, 0.0, 0.9, 0.4), (150, 1.0, 0.9, 0.4), (40, 0.0, 0.95, 0.6), (40, 1.0, 0.95, 0.6), (80, 0.0, 0.97, 0.8),
+    *((clusters, 0.0, right, 0.0) for clusters in (40, 150) for right in (0.7, 0.9, 0.95, 0.98)), (40, 1.0, 0.95, 0.0),
 ]  # fmt: skip
 """Clusters, exponent of their sizes, share of right predictions, and of copies."""
 
-GAPS = [((40, 1.0, right, copies), other) for right, copies, other in (
-    (0.9, 0.2, (400, 0.0, 0.9, 0.2, 6_000)), (0.9, 0.4, (400, 0.0, 0.9, 0.4, 6_000)), (0.9, 0.8, (400, 0.0, 0.9, 0.8, 6_000)),
-    (0.7, 0.4, (400, 0.0, 0.7, 0.4, 6_000)), (0.9, 0.4, (3_000, 0.0, 0.9, 0.0, 3_000)), (0.9, 0.4, (40, 1.0, 0.9, 0.4, 600)),
+GAPS = [((40, zipf, right, copies), other) for zipf, right, copies, other in (
+    (1.0, 0.9, 0.2, (400, 0.0, 0.9, 0.2, 6_000)), (1.0, 0.9, 0.4, (400, 0.0, 0.9, 0.4, 6_000)),
+    (1.0, 0.9, 0.8, (400, 0.0, 0.9, 0.8, 6_000)),
+    (1.0, 0.7, 0.4, (400, 0.0, 0.7, 0.4, 6_000)), (1.0, 0.9, 0.4, (3_000, 0.0, 0.9, 0.0, 3_000)),
+    (1.0, 0.9, 0.4, (40, 1.0, 0.9, 0.4, 600)), (0.0, 0.95, 0.6, (400, 0.0, 0.95, 0.6, 6_000)),
+    (0.0, 0.95, 0.6, (3_000, 0.0, 0.95, 0.0, 3_000)), (0.0, 0.95, 0.6, (40, 0.0, 0.95, 0.6, 600)),
 )]  # fmt: skip
 """A design of 600 cases and that of the other group, with its cases."""
 
@@ -76,13 +83,16 @@ def draw(
 def simulate(design: tuple[int, float, float, float], runs: int, averages: int, rng: np.random.Generator) -> str:
     """Return the line of a design."""
     clusters, zipf, right, repeated = design
-    rates, f1 = np.zeros((2, 2), dtype=int), np.zeros(2, dtype=int)
+    rates, f1, widths = np.zeros((2, 2), dtype=int), np.zeros(2, dtype=int), np.zeros(2)
     for run in range(runs):
         truth, prediction, cluster = draw(design, rng)
         y, group = (truth == prediction).astype(int), np.zeros(CASES, dtype=int)
         cov = rate_covariance(y, np.ones(CASES), group, [cluster], proportion=True)
         for at, level in enumerate((0.95, 0.99)):
             found = clustered_rate_interval(cov, level)
+            if not at:
+                seen = clustered_rate_interval(replace(cov, several=np.zeros(1)))
+                widths += [(each.high - each.low)[0] for each in (found, seen)]
             rates[at] += [not cov.few_clusters[0] and end for end in (found.low[0] > right, found.high[0] < right)]
         if run < averages:
             cases = raikit.Arrays(truth, prediction, clusters=[cluster], cluster_names=["home"], classes=[0, 1, 2])
@@ -91,7 +101,7 @@ def simulate(design: tuple[int, float, float, float], runs: int, averages: int, 
                    for end in ((each.low or 0.0) > right, (each.high or 1.0) < right)]
     name = f"{clusters} {'Zipf' if zipf else 'even'}, right {right:.0%}, copies {repeated:.0%}"
     cells = (*(percent(int(each), runs) for each in rates.ravel()), *(percent(int(each), averages) for each in f1))
-    return f"{name:38}" + "".join(f"{cell:>13}" for cell in cells)
+    return f"{name:38}" + "".join(f"{cell:>13}" for cell in cells) + f"{widths[0] / widths[1]:>9.2f}"
 
 
 def simulate_gap(
@@ -112,8 +122,9 @@ def simulate_gap(
             claims[at] += np.array([gap.low > 0, ratio.high < 1, off]) & (not cov.few_clusters.any())
         groups = subgroup_rates(1 - y, group, np.eye(2, dtype=bool), [cluster])
         flagged += bool((worse_than_rest(groups).flagged & ~groups.few_clusters).any())
-    name = f"right {design[2]:.0%}, copies {design[3]:.0%}; {other[0]:,} {'Zipf' if other[1] else 'even'}, copies {other[3]:.0%}"
-    return f"{name:46}" + "".join(f"{percent(int(each), runs):>13}" for each in (*claims.ravel(), flagged))
+    first, second = ("Zipf" if each[1] else "even" for each in (design, other))
+    name = f"{first}, right {design[2]:.0%}, copies {design[3]:.0%}; {other[0]:,} {second}, copies {other[3]:.0%}"
+    return f"{name:52}" + "".join(f"{percent(int(each), runs):>13}" for each in (*claims.ravel(), flagged))
 
 
 def simulate_regression(design: tuple[int, int, float, float, float], runs: int, rng: np.random.Generator) -> str:
@@ -145,11 +156,11 @@ def main() -> None:
     options = parser.parse_args()
     started, rng = time.perf_counter(), np.random.default_rng(options.seed)
     heads = ("low .95", "high .95", "low .99", "high .99", "low F1 .95", "high F1 .95")
-    print(f"{'clusters':38}" + "".join(f"{head:>13}" for head in heads))
+    print(f"{'clusters':38}" + "".join(f"{head:>13}" for head in heads) + f"{'width':>9}")
     for design in DESIGNS:
         print(simulate(design, options.runs, max(options.runs // 5, 1), rng), flush=True)
     of_gaps = ("gap .95", "ratio .95", "rest .95", "gap .99", "ratio .99", "rest .99", "search")
-    print(f"\n{'40 Zipf; the other group':46}" + "".join(f"{head:>13}" for head in of_gaps))
+    print(f"\n{'40 clusters; the other group':52}" + "".join(f"{head:>13}" for head in of_gaps))
     for design, other in GAPS:
         print(simulate_gap(design, other, max(options.runs // 2, 1), rng), flush=True)
     of_tests = ("moved .05", "moved .01", "grew .05", "grew .01")

@@ -173,22 +173,27 @@ def _exact_limits(
     return limits_at(np.clip(np.nan_to_num(rates), 0, 1) * n, n, tail)
 
 
-def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
+def separate_limits(
+    q: Quantities, z: ArrayLike, at: IntArray | None = None, *, of_contrast: bool = False
+) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of each quantity by itself, or of those at `at`, at the normal quantile `z`.
 
     The limit of a rate towards more of the rarer outcome allows for a cluster (with weights, a case) that was not seen. Where
     clusters make its errors skew, it is at least that of t with a shift for skewness. Where none of the clusters that repeat the
-    rarer outcome may have been seen, it is at least that of `raikit.stats.unseen`.
+    rarer outcome may have been seen, it is at least that of `raikit.stats.unseen`; in contrasts, as far as groups show that
+    clusters repeat their cases.
     """
     every = np.arange(len(q.rates)) if at is None else at
     low, high = _limits_if_seen(q, z, every)
-    return (low, high) if not q.clustered_proportion else _farther(q, z, every, low, high)
+    return (low, high) if not q.clustered_proportion else _farther(q, z, every, low, high, of_contrast)
 
 
-def _farther(q: Quantities, z: ArrayLike, at: IntArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _farther(
+    q: Quantities, z: ArrayLike, at: IntArray, low: FloatArray, high: FloatArray, of_contrast: bool
+) -> tuple[FloatArray, FloatArray]:
     """Return limits that allow for none seen of the clusters that repeat the rarer outcome."""
-    rare = q.rates[at] <= 0.5
-    far = farthest(np.where(rare, high, 1 - low), q.several[at], q.repeatable[at] * q.repeats.at_most(z), upper_tail(z))
+    rare, repeated = q.rates[at] <= 0.5, q.repeats.seen if of_contrast else q.repeats.at_most(z)
+    far = farthest(np.where(rare, high, 1 - low), q.several[at], q.repeatable[at] * repeated, upper_tail(z))
     return np.where(rare, low, 1 - far), np.where(rare, far, high)
 
 
@@ -213,7 +218,7 @@ def _limits_if_seen(q: Quantities, z: ArrayLike, every: IntArray) -> tuple[Float
 def _none_may_be_seen(q: Quantities, z: ArrayLike, at: IntArray) -> BoolArray:
     """Return which rates are so near 0 or 1 that none of the clusters that repeat the rarer outcome need have been seen."""
     low, high = _limits_if_seen(q, z, at)
-    lower, higher = _farther(q, z, at, low, high)
+    lower, higher = _farther(q, z, at, low, high, of_contrast=True)
     return np.asarray((lower < low) | (higher > high))
 
 
@@ -231,7 +236,7 @@ def _parts(
     """Return the arguments of MOVER for contrasts (i, j): estimates, limits, correlation."""
     df = q.contrast_df(i, j)
     first, second = (
-        separate_limits(q, z, side) if separate else limits_of(q, as_t(z, df), df, side) for side in (i, j)
+        separate_limits(q, z, side, of_contrast=True) if separate else limits_of(q, as_t(z, df), df, side) for side in (i, j)
     )
     return q.rates[i], *first, q.rates[j], *second, q.correlation(i, j)
 

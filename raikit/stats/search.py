@@ -271,7 +271,7 @@ def _rate_limits(groups: Subgroups, side: int, tail: FloatArray) -> tuple[FloatA
     t = stdtrit(groups.df, tail)
     n = n * np.divide(ndtri(tail), t, out=np.ones(len(t)), where=t < 0) ** 2
     low, high = limits_at(rate * n, n, tail)
-    rare, repeated = rate <= 0.5, groups.repeatable[side] * groups.repeats.at_most(-ndtri(tail))
+    rare, repeated = rate <= 0.5, groups.repeatable[side] * groups.repeats.seen
     far = farthest(np.where(rare, high, 1 - low), groups.several[side], repeated, tail)
     return np.where(rare, low, 1 - far), np.where(rare, far, high)
 

@@ -8,7 +8,9 @@ do not prove more than none.
 
 It is nearer where the data bound the share of their cases that clusters repeat. If so many clusters with the rarer outcome are
 expected, in all groups together, that some would have been seen, the rate of a group without any is at most its own limit divided
-by one minus that share. That supposes that clusters of all groups repeat their cases alike.
+by one minus that share. That supposes that clusters of all groups repeat their cases alike. Contrasts take the share that is
+estimated: with its upper limit nothing would be shown between groups of a dozen clusters. So a gap may be claimed wrongly where
+no cluster of any group shows that it repeats cases.
 
 At levels above 95% there is more: such clusters may be absent in part, which would happen several times as often as is promised.
 So a strict limit adds the square of half a cluster's share to the variance: one more cluster of average size, half of whose cases
@@ -73,6 +75,11 @@ class Repeats:
     def subset(self, index: IntArray) -> Repeats:
         """Keep the entries at `index`."""
         return Repeats(self.expected[index], self.square[index])
+
+    @property
+    def seen(self) -> FloatArray:
+        """Estimated share."""
+        return np.asarray(np.sqrt(np.clip(self.square, 0.0, _MOST_REPEATED)))
 
     def at_most(self, z: ArrayLike) -> FloatArray:
         """Return an upper limit of the share at the normal quantile `z`: 1 where no cluster need have been seen."""

@@ -108,7 +108,7 @@ def test_mean_squares_of_few_clusters_are_open_because_one_of_another_kind_may_g
 
 
 def test_mean_squares_of_many_clusters_or_of_independent_cases_may_decide():
-    x = np.random.default_rng(0).normal(size=2_000)
-    assert not loss_interval(x**2, clusters=[np.arange(2_000) // 10], squares=True).flags
+    x = np.random.default_rng(0).normal(size=2_400)
+    assert not loss_interval(x**2, clusters=[np.arange(2_400) // 2], squares=True).flags
     assert not loss_interval(x**2, squares=True).flags
-    assert not loss_interval(np.abs(x), clusters=[np.arange(2_000) // 50]).flags
+    assert not loss_interval(np.abs(x), clusters=[np.arange(2_400) // 50]).flags

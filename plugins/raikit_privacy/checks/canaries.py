@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 import raikit
 from raikit_privacy.checks.options import TrainingOptions
 
+_FEWEST = 10  # canaries, of which half of the training cases may be some
+
 
 class Canaries(raikit.Check):
     """Audits private training in one run: guesses which inserted cases it was trained on, and bounds epsilon from below.
@@ -41,7 +43,7 @@ class Canaries(raikit.Check):
     class Options(TrainingOptions):
         """Options of ``privacy.canaries``."""
 
-        canaries: int = Field(1000, ge=10, le=100_000, description="Canaries; at most half of the training cases.")
+        canaries: int = Field(1000, ge=_FEWEST, le=100_000, description="Canaries; at most half of the training cases.")
         guesses: tuple[int, ...] = Field(
             (), description="Numbers of guesses; each pays for its share of the error. Absent: a fifth and four fifths of the "
             "canaries."
@@ -73,6 +75,8 @@ class Canaries(raikit.Check):
         from raikit_privacy.report import canaries as report
 
         assert ctx.model is not None and ctx.data is not None
+        if (cases := ctx.data.size("train")) < 2 * _FEWEST:
+            return self._not_measured(f"{cases} training cases give fewer than {_FEWEST} canaries, which show nothing")
         digest = weights_digest(ctx.model)
         if problem := examine_starting_weights(ctx, self.options.public_weights).problem:
             return self._not_measured(problem)
@@ -112,7 +116,7 @@ class Canaries(raikit.Check):
 
     def _not_measured(self, reason: str) -> raikit.CheckResult:
         from raikit_privacy.estimates.canary_audit import undefined_metrics
-        from raikit_privacy.report.finetuning import untrainable_finding
+        from raikit_privacy.report.canaries import not_measured_finding
 
         metrics = undefined_metrics(self.options.epsilons, reason)
-        return raikit.CheckResult(metrics=metrics, findings=[untrainable_finding(reason, [self.address(m) for m in metrics])])
+        return raikit.CheckResult(metrics=metrics, findings=[not_measured_finding(reason, [self.address(m) for m in metrics])])

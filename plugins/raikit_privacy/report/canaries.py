@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import raikit
-from raikit.format import confidence, count, number
+from raikit.format import capitalised, confidence, count, number
 from raikit_privacy.estimates.budget import NAMES
 from raikit_privacy.estimates.canary_audit import CanaryAudit, rounded_down
 from raikit_privacy.report.wording import at_most
@@ -29,6 +29,14 @@ def at_least(value: float) -> str:
 def findings(audits: Sequence[CanaryAudit], address: Any) -> list[raikit.Finding]:
     """Say for each training whether canaries contradict the proof, and what they cannot show."""
     return [*(_finding(audit, address) for audit in audits), _method_finding(audits)]
+
+
+def not_measured_finding(reason: str, addresses: list[str]) -> raikit.Finding:
+    """Say why no private model was trained with canaries."""
+    return raikit.Finding(
+        kind="undecided", headline="Private training was not audited with canaries",
+        evidence="Not measured: no private model was trained", sentence=f"{capitalised(reason.rstrip('.'))}.",
+        what="audit of private training in one run", certainty="not measured", metrics=addresses)
 
 
 def _right(audit: CanaryAudit) -> str:

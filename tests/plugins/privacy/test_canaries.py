@@ -147,6 +147,14 @@ def test_too_few_canaries_decide_nothing(audited):
     assert result.findings[0].kind == "undecided"
 
 
+def test_a_dozen_training_cases_are_too_few_to_try(tiny, tmp_path):
+    data = tiny.Data(tiny.table(24))
+    model = tiny.Model()
+    ctx = table_context(tiny.predictions(model, data), model=model, data=data, classes=[0, 1], folder=tmp_path)
+    result = result_of(Canaries, ctx, **QUICK)
+    assert "fewer than 10 canaries" in result.metrics[0].reason
+
+
 def test_a_model_whose_cases_see_each_other_is_not_measured(audited, tiny):
     result = result_of(Canaries, audited(tiny.Model(norm=torch.nn.BatchNorm1d)), canaries=20, **QUICK)
     assert result.metrics[0].value is None

@@ -63,7 +63,7 @@ def every_case_in_every_step(monkeypatch):
     monkeypatch.setattr(dpsgd, "poisson_batches", all_cases)
 
 
-# At an epsilon of 8, an eighth of the noise or four times the sampling rate is below what 200 canaries show.
+# At an epsilon of 8, an eighth of the noise is below what 200 canaries show.
 @pytest.mark.parametrize(("fault", "target"), [
     (no_noise, 1.0), (no_noise, 8.0), (no_clipping, 1.0), (no_clipping, 8.0), (little_noise, 1.0), (every_case_in_every_step, 1.0),
 ])

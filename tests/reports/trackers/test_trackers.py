@@ -88,10 +88,11 @@ def logged_records(data: bytes):
 
 
 def test_wandb_writes_an_offline_run_in_its_own_format(audited, tmp_path):
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     from wandb.proto.wandb_internal_pb2 import Record as Written
     record, run = audited(wandb={"project": "audits"})
     trackers.log(record, run)
+    wandb.teardown()  # its process writes the file; this waits for it, as the end of raikit does
     (place,) = (tmp_path / "wandb-runs").glob("**/*.wandb")
     summary = {}
     for data in logged_records(place.read_bytes()):

@@ -1,25 +1,22 @@
-"""Three ways to clip the gradient of each case and sum: two shortcuts of Opacus, and one case after the other."""
+"""Clip the gradient of each case and sum: what all ways share, and the slow one, one case after the other."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-
-from raikit_privacy.estimates.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     import raikit
 
 Clipping = Literal["shortcut", "one by one"]
 Layers = Literal["dense", "all"]
+NormKind = Literal["flat", "per_layer"]
 
 
 class NotPrivateError(Exception):
@@ -37,7 +34,7 @@ class NotPrivateError(Exception):
 
 
 class ShortcutError(Exception):
-    """Opacus did not see every use of a weight, so its lengths may be wrong; one case after the other goes right."""
+    """A weight is used in a way that book-keeping does not know, or was not compared on; one case after the other goes right."""
 
 
 class NotFiniteError(NotPrivateError):
@@ -93,19 +90,62 @@ def isolated_losses(model: raikit.Model, module: nn.Module, inputs: dict[str, Te
     return torch.cat([case_losses(model, lambda logits: logits, {"logits": logits[row]}, target[row]) for row in rows])
 
 
-def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:
-    """Return the factor that shortens each case's gradient to at most `max_grad_norm`.
+@dataclass(frozen=True)
+class Norms:
+    """The lengths to which the gradient of a case is clipped, whole or layer by layer; together `max_grad_norm`.
 
-    Raises
-    ------
-    NotFiniteError
-        If a gradient is not finite: no factor makes it short.
+    Parameters
+    ----------
+    max_grad_norm : float
+        Length of a case's whole gradient, at most.
+    layers : tuple of int
+        Number of the layer of each parameter, from 0; one number for all where gradients are clipped whole.
     """
-    length = norms.norm(dim=1)
-    if not bool(torch.isfinite(length).all()):
-        raise NotFiniteError("the gradient of a case is NaN or infinite, so it cannot be clipped")
-    factors: Tensor = (max_grad_norm / (length + 1e-6)).clamp(max=1.0)
-    return factors
+
+    max_grad_norm: float
+    layers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, module: nn.Module, max_grad_norm: float, kind: NormKind = "flat") -> Norms:
+        """Return the lengths for the trained parameters of a network; layers get an equal share of the squared length."""
+        names = [name.replace("parametrizations.", "").rpartition(".")[0] if kind == "per_layer" else ""
+                 for name, parameter in module.named_parameters() if parameter.requires_grad]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return cls(max_grad_norm, tuple(numbers[name] for name in names))
+
+    def factors(self, lengths: Tensor) -> Tensor:
+        """Return the factor by which each case's gradient is shortened, by parameter.
+
+        Parameters
+        ----------
+        lengths : Tensor, shape (n, p)
+
+        Raises
+        ------
+        NotFiniteError
+            If a gradient is not finite: no factor makes it short.
+        """
+        if not bool(torch.isfinite(lengths).all()):
+            raise NotFiniteError("the gradient of a case is NaN or infinite, so it cannot be clipped")
+        layer = torch.tensor(self.layers, dtype=torch.int64, device=lengths.device)
+        count = max(self.layers, default=0) + 1
+        whole = lengths.new_zeros(len(lengths), count).index_add_(1, layer, lengths.square()).sqrt()
+        return (self.max_grad_norm / math.sqrt(count) / (whole + 1e-6)).clamp(max=1.0)[:, layer]
+
+
+class Clipper(Protocol):
+    """What clips the gradients of a model."""
+
+    model: raikit.Model
+    norms: Norms
+    module: nn.Module
+    parameters: list[nn.Parameter]
+
+    def clip(self, inputs: dict[str, Tensor], target: Tensor) -> ClippedSum:
+        """Return the sum of the clipped gradients."""
+
+    def compared(self) -> contextlib.AbstractContextManager[None]:
+        """Open a block in which what is clipped is compared with autograd."""
 
 
 class OneByOne:
@@ -116,11 +156,11 @@ class OneByOne:
     Parameters
     ----------
     model : Model
-    max_grad_norm : float
+    norms : Norms
     """
 
-    def __init__(self, model: raikit.Model, max_grad_norm: float) -> None:
-        self.model, self.max_grad_norm, self.module = model, max_grad_norm, model.module
+    def __init__(self, model: raikit.Model, norms: Norms) -> None:
+        self.model, self.norms, self.module = model, norms, model.module
         self.parameters = trained_parameters(model.module)
 
     def clip(self, inputs: dict[str, Tensor], target: Tensor) -> ClippedSum:
@@ -132,230 +172,33 @@ class OneByOne:
             loss = case_losses(self.model, self.module, {name: tensor[row] for name, tensor in inputs.items()}, target[row])
             gradients = gradients_of(loss, self.parameters)
             norms.append(torch.stack([gradient.norm() for gradient in gradients]))
-            factor = clip_factors(norms[-1][None], self.max_grad_norm)
-            for total, gradient in zip(sums, gradients, strict=True):
+            factors = self.norms.factors(norms[-1][None])[0]
+            for total, gradient, factor in zip(sums, gradients, factors, strict=True):
                 total += factor * gradient
             losses.append(loss.detach())
         return ClippedSum(torch.cat(losses), torch.stack(norms), sums)
 
     @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let the network be called without recording gradients; there is nothing to pause."""
+    def compared(self) -> Iterator[None]:
+        """Do nothing: there is nothing to learn."""
         yield
 
-    compared = paused
 
-    def close(self) -> None:
-        """Leave the network as it was."""
+def make_clipper(model: raikit.Model, max_grad_norm: float, way: Clipping, norms: NormKind = "flat") -> Clipper:
+    """Return what clips the gradients of `model`."""
+    from raikit_privacy.estimates.bookkeeping import BookKeeping
 
-
-class _OpacusShortcut:
-    """What both shortcuts share: a wrapper whose hooks compute norms or gradients of each case in one backward pass."""
-
-    most_calls: float = math.inf  # of one layer in one pass
-
-    def __init__(self, model: raikit.Model, max_grad_norm: float, wrapper: Any) -> None:
-        self.model, self.max_grad_norm, self.module = model, max_grad_norm, wrapper
-        self.parameters = trained_parameters(model.module)
-        self._uses_of_a_call: dict[int, float] = {}  # by position of the parameter; learnt while clipping is compared
-        self._is_compared = False
-        self._losses_of = isolated_losses if foreign_code(model) else case_losses
-
-    @contextlib.contextmanager
-    def compared(self) -> Iterator[None]:
-        """Learn how often a call of each layer uses its weights: what is clipped in this block is compared with autograd."""
-        self._is_compared = True
-        try:
-            yield
-        finally:
-            self._is_compared = False
-
-    def _losses(self, inputs: dict[str, Tensor], target: Tensor) -> Tensor:
-        """Forget what earlier passes left, so that a layer that is skipped now has nothing, and compute the losses."""
-        for parameter in self.parameters:
-            parameter.grad = parameter.grad_sample = None  # type: ignore[attr-defined]
-            parameter._norm_sample = None  # type: ignore[attr-defined]
-        for part in self.model.module.modules():
-            for name in ("activations", "max_batch_len"):
-                part.__dict__.pop(name, None)
-        return self._losses_of(self.model, self.module, inputs, target)
-
-    def _backward(self, losses: Tensor, retain_graph: bool) -> None:
-        """Run the backward pass with Opacus's hooks.
-
-        Raises
-        ------
-        ShortcutError
-            If the uses of a weight are not those of the recorded calls of its layers, as when clipping was compared.
-        """
-        used, recorded = weight_uses(losses), self._recorded_calls()
-        for at, parameter in enumerate(self.parameters):
-            uses, calls = used[id(parameter)], recorded[id(parameter)]
-            if self._is_compared and calls:
-                self._uses_of_a_call[at] = uses / calls
-            if uses != self._uses_of_a_call.get(at, 0.0) * calls or (not calls and uses) or calls > self.most_calls:
-                raise ShortcutError("a weight is used outside its layer, or by a call that Opacus cannot follow")
-        with _without_hook_warning():
-            losses.sum().backward(retain_graph=retain_graph)  # type: ignore[no-untyped-call]
-        if any(parameter.grad is not None and not used[id(parameter)] for parameter in self.parameters):
-            raise ShortcutError("a weight is used where autograd's graph does not show it, as in reentrant checkpoints")
-
-    def _recorded_calls(self) -> Counter[int]:
-        """Count the calls that the hooks recorded for each parameter, by its identity; a layer's parts belong to it."""
-        calls: Counter[int] = Counter()
-        for part in self.model.module.modules():
-            if recorded := len(part.__dict__.get("activations", ())):
-                for parameter in part.parameters():
-                    calls[id(parameter)] += recorded
-        return calls
-
-    def _recorded(self, name: str, shape: Any) -> list[Tensor]:
-        """Return what the hooks recorded for each parameter; zeros for one that no case reaches.
-
-        Raises
-        ------
-        ShortcutError
-            If a parameter has a gradient that the hooks did not see.
-        """
-        recorded = []
-        for parameter in self.parameters:
-            tensor = getattr(parameter, name)
-            if tensor is None and parameter.grad is None:
-                tensor = parameter.new_zeros(shape(parameter))
-            if not isinstance(tensor, Tensor) or tensor.shape != shape(parameter):
-                raise ShortcutError("Opacus did not see the gradient of every case")
-            recorded.append(tensor.detach())
-        return recorded
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let the network be called without recording gradients."""
-        self.module.disable_hooks()
-        try:
-            yield
-        finally:
-            self.module.enable_hooks()
-
-    def close(self) -> None:
-        """Remove hooks and what they left."""
-        self.module.remove_hooks()
-        for parameter in self.model.module.parameters():
-            for name in ("grad_sample", "summed_grad", "_norm_sample"):
-                if hasattr(parameter, name):
-                    setattr(parameter, name, None)
-        for part in self.model.module.modules():
-            part.__dict__.pop("activations", None)
-
-
-class GhostClipping(_OpacusShortcut):
-    """Norms from one backward pass, the clipped sum from a second one in which each loss is multiplied by its factor [1]_.
-
-    Parameters
-    ----------
-    model : Model
-    max_grad_norm : float
-
-    References
-    ----------
-    .. [1] Li, Tramèr, Liang and Hashimoto, "Large Language Models Can Be Strong Differentially Private Learners", ICLR
-       2022, section 4 (ghost clipping).
-    """
-
-    most_calls = 1
-
-    def __init__(self, model: raikit.Model, max_grad_norm: float) -> None:
-        from opacus.grad_sample import GradSampleModuleFastGradientClipping
-
-        super().__init__(model, max_grad_norm, GradSampleModuleFastGradientClipping(
-            model.module, loss_reduction="sum", max_grad_norm=max_grad_norm))
-
-    def clip(self, inputs: dict[str, Tensor], target: Tensor) -> ClippedSum:
-        """Return the sum of the clipped gradients."""
-        losses = self._losses(inputs, target)
-        self._backward(losses, retain_graph=True)
-        norms = torch.stack(self._recorded("_norm_sample", lambda parameter: (len(target),)), dim=1)
-        factor = clip_factors(norms, self.max_grad_norm)
-        with self.paused():
-            sums = gradients_of(factor * losses, self.parameters)
-        for parameter in self.parameters:
-            parameter.grad = None
-        return ClippedSum(losses.detach(), norms, sums)
-
-
-class StoredGradients(_OpacusShortcut):
-    """The gradient of every case, stored by Opacus's hooks: for layers of which ghost clipping knows no norm.
-
-    Parameters
-    ----------
-    model : Model
-    max_grad_norm : float
-    """
-
-    def __init__(self, model: raikit.Model, max_grad_norm: float) -> None:
-        from opacus.grad_sample import GradSampleModule
-
-        super().__init__(model, max_grad_norm, GradSampleModule(model.module, loss_reduction="sum"))
-        self.padding = _padding_rows(model.module)
-
-    def clip(self, inputs: dict[str, Tensor], target: Tensor) -> ClippedSum:
-        """Return the sum of the clipped gradients."""
-        losses = self._losses(inputs, target)
-        self._backward(losses, retain_graph=False)
-        samples = self._recorded("grad_sample", lambda parameter: (len(target), *parameter.shape))
-        for parameter, sample in zip(self.parameters, samples, strict=True):
-            for row in (row for padded, row in self.padding if padded is parameter):
-                sample[:, row] = 0.0  # autograd gives them no gradient, but Opacus does
-        for parameter in self.parameters:
-            parameter.grad = parameter.grad_sample = None  # type: ignore[attr-defined]
-        norms = torch.stack([sample.flatten(1).norm(dim=1) for sample in samples], dim=1)
-        factor = clip_factors(norms, self.max_grad_norm)
-        return ClippedSum(losses.detach(), norms, [torch.einsum("i,i...", factor, sample) for sample in samples])
-
-
-def make_clipper(
-    model: raikit.Model, layers: Layers, max_grad_norm: float, clipping: Clipping
-) -> OneByOne | GhostClipping | StoredGradients:
-    """Return what clips the gradients of `model`: dense layers alone have the faster shortcut."""
-    if clipping == "one by one":
-        return OneByOne(model, max_grad_norm)
-    return (GhostClipping if layers == "dense" else StoredGradients)(model, max_grad_norm)
+    limits = Norms.of(model.module, max_grad_norm, norms)
+    return OneByOne(model, limits) if way == "one by one" else BookKeeping(model, limits)
 
 
 def gradients_of(losses: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
     """Return the gradient of the sum of `losses` with regard to each parameter; zeros where it is not used."""
-    with _without_hook_warning():
-        gradients = torch.autograd.grad(losses.sum(), parameters, allow_unused=True)
+    gradients = torch.autograd.grad(losses.sum(), parameters, allow_unused=True)
     return [
         torch.zeros_like(parameter) if gradient is None else gradient.to_dense() if gradient.is_sparse else gradient
         for parameter, gradient in zip(parameters, gradients, strict=True)
     ]
-
-
-def weight_uses(losses: Tensor) -> Counter[int]:
-    """Count how often the graph of `losses` uses each weight, by its identity: autograd has an edge for each use."""
-    uses: Counter[int] = Counter()
-    seen, waiting = set(), [losses.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        for following, _ in node.next_functions if node is not None else ():
-            if (weight := getattr(following, "variable", None)) is not None:
-                uses[id(weight)] += 1
-            elif following is not None and following not in seen:
-                seen.add(following)
-                waiting.append(following)
-    return uses
-
-
-@contextlib.contextmanager
-def _without_hook_warning() -> Iterator[None]:
-    """Silence a warning about the first layer: Opacus needs gradients of outputs only, so its input may have none."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Full backward hook is firing")
-        yield
-
-
-def _padding_rows(module: nn.Module) -> list[tuple[Tensor, int]]:
-    return [(part.weight, part.padding_idx) for part in padded_embeddings(module)]
 
 
 def padded_embeddings(module: nn.Module) -> list[Any]:

@@ -17,6 +17,7 @@ from raikit_privacy.estimates.clipping import (
     ClippedSum,
     Clipping,
     Layers,
+    NormKind,
     NotPrivateError,
     OneByOne,
     make_clipper,
@@ -54,6 +55,8 @@ class Recipe:
         Peak of the schedule: linear warm-up over a tenth of the steps, then cosine decay.
     layers : {"dense", "all"}
         Which layers are trained.
+    clipping : {"flat", "per_layer"}
+        Clip the whole gradient of a case, or that of each layer to an equal share.
     """
 
     rows: int
@@ -63,6 +66,7 @@ class Recipe:
     max_grad_norm: float
     learning_rate: float
     layers: Layers = "dense"
+    clipping: NormKind = "flat"
 
     @property
     def sample_rate(self) -> float:
@@ -131,7 +135,7 @@ class PrivateTraining:
         module.train()
         freeze_feature_layers(module, recipe.layers)
         self.clipping = clipping
-        self.clipper = make_clipper(model, recipe.layers, recipe.max_grad_norm, clipping)
+        self.clipper = make_clipper(model, recipe.max_grad_norm, clipping, recipe.clipping)
         self.module = self.clipper.module
         self.optimizer = _optimizer(module, recipe, noise_multiplier)
         self.foreign = bool(foreign_code(model))
@@ -184,21 +188,19 @@ class PrivateTraining:
         return loss / max(1, len(target))
 
     def _clip(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> ClippedSum:
-        """Clip by the shortcut if Opacus sees every use of a weight; else one case after the other, which is right anyway."""
+        """Clip by book-keeping if it knows every use of a weight; else one case after the other, which is right anyway."""
         due = not self.steps_made & (self.steps_made + 1) or self.steps_made + 1 == self.recipe.steps
         try:
             if self.clipping == "shortcut" and first and (due or not self._is_compared):
                 preflight.verify(self.model, self.clipper, inputs, target, seed=self.steps_made)
                 self._is_compared = True
             if self.clipping == "shortcut" and self.foreign and len(target) > 1:
-                with self.clipper.paused():
-                    preflight.check_company(self.model, self.module, inputs, target, seed=self.steps_made)
+                preflight.check_company(self.model, self.module, inputs, target, seed=self.steps_made)
             return self.clipper.clip(inputs, target)
         except NotPrivateError:
             raise
-        except Exception:  # Opacus fails in many ways; what is the network's own fault comes again
-            with self.clipper.paused():
-                return OneByOne(self.model, self.recipe.max_grad_norm).clip(inputs, target)
+        except Exception:  # what is the network's own fault comes again
+            return OneByOne(self.model, self.clipper.norms).clip(inputs, target)
 
     def _reset_padding(self) -> None:
         """Set the embedding of "no word" back to zero, without its noise; this uses no data and spends no budget."""
@@ -207,8 +209,7 @@ class PrivateTraining:
                 part.weight[part.padding_idx] = 0.0
 
     def finish(self) -> None:
-        """Remove Opacus's hooks and gradients from the model, and leave it in evaluation mode."""
-        self.clipper.close()
+        """Remove gradients from the model, and leave it in evaluation mode."""
         for parameter in self.model.module.parameters():
             parameter.grad = None
         self.model.module.eval()

@@ -19,16 +19,14 @@ from torch import Tensor, nn
 from raikit.format import percent
 from raikit_privacy.estimates.clipping import (
     ClippedSum,
+    Clipper,
     Clipping,
-    GhostClipping,
-    Layers,
+    NormKind,
+    Norms,
     NotFiniteError,
     NotPrivateError,
-    OneByOne,
     ShortcutError,
-    StoredGradients,
     case_losses,
-    clip_factors,
     gradients_of,
     make_clipper,
     trained_parameters,
@@ -75,16 +73,15 @@ class _Reference:
 
 
 def choose_clipping(
-    model: raikit.Model, layers: Layers, max_grad_norm: float, alone: Sequence[Cases], together: Cases,
-    companies: Sequence[Cases] = (),
+    model: raikit.Model, max_grad_norm: float, alone: Sequence[Cases], together: Cases, companies: Sequence[Cases] = (), *,
+    norms: NormKind = "flat",
 ) -> tuple[Clipping, str]:
-    """Return how to clip the gradients of `model`, and what is wrong with Opacus's shortcut, if anything.
+    """Return how to clip the gradients of `model`, and what is wrong with book-keeping, if anything.
 
     Parameters
     ----------
     model : Model
         In training mode; what is not trained is frozen.
-    layers : {"dense", "all"}
     max_grad_norm : float
     alone : sequence of Cases
         Cases that were prepared alone.
@@ -92,6 +89,7 @@ def choose_clipping(
         The same cases in the same order, prepared together with more cases, as in a step.
     companies : sequence of Cases
         The same cases first, each time among others that a step of random cases rarely has, such as those of one class.
+    norms : {"flat", "per_layer"}
 
     Raises
     ------
@@ -102,48 +100,46 @@ def choose_clipping(
     if not trained_parameters(model.module):
         raise NotPrivateError("the model has no trainable weights")
     _check_precision(model.module)
+    _check_hooks(model.module)
     _check_layers(model.module)
     state = NetworkState(model)
     _check_state(model, alone)
     _check_seeds(model, alone)
-    first, *others = (_reference(model, model.module, max_grad_norm, alone, seed) for seed in _SEEDS)
+    limits = Norms.of(model.module, max_grad_norm, norms)
+    first, *others = (_reference(model, model.module, limits, alone, seed) for seed in _SEEDS)
     for seed, reference in zip(_SEEDS, (first, *others), strict=True):
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
     for company in companies:
         check_company(model, model.module, *company, seed=0, most=len(alone))
     for seed in EXTREME_SEEDS:
         with contextlib.suppress(NotFiniteError):  # a network may divide by a mask that is empty
-            reference = _reference(model, model.module, max_grad_norm, alone, seed)
+            reference = _reference(model, model.module, limits, alone, seed)
             _check_cases_are_apart(model, model.module, reference, alone, together, seed)
     named = {name: parameter for name, parameter in model.module.named_parameters() if parameter.requires_grad}
     check_all_learn(model, named, first.norms, *together.rows(slice(len(alone))))
-    way = _compare_shortcut(model, layers, max_grad_norm, alone, together)
+    way = _compare_shortcut(model, max_grad_norm, norms, alone, together)
     state.check()
     return way
 
 
 def _compare_shortcut(
-    model: raikit.Model, layers: Layers, max_grad_norm: float, alone: Sequence[Cases], together: Cases
+    model: raikit.Model, max_grad_norm: float, norms: NormKind, alone: Sequence[Cases], together: Cases
 ) -> tuple[Clipping, str]:
-    """Return how to clip, and what is wrong with Opacus's shortcut, if anything."""
-    clipper = None
+    """Return how to clip, and what is wrong with book-keeping, if anything."""
     try:
-        clipper = make_clipper(model, layers, max_grad_norm, "shortcut")
+        clipper = make_clipper(model, max_grad_norm, "shortcut", norms)
         for seed in _SEEDS:
             verify(model, clipper, *together, seed=seed, alone=alone)
     except (NotPrivateError, ShortcutError) as error:
         return "one by one", str(error)
-    except Exception as error:  # Opacus fails in many ways on layers that it does not know
+    except Exception as error:  # an operation may have saved something else than its rule expects
         return "one by one", _line(error)
-    finally:
-        if clipper is not None:
-            clipper.close()
     return "shortcut", ""
 
 
 def verify(
-    model: raikit.Model, clipper: OneByOne | GhostClipping | StoredGradients, inputs: dict[str, Tensor], target: Tensor, *,
-    seed: int, alone: Sequence[Cases] | None = None,
+    model: raikit.Model, clipper: Clipper, inputs: dict[str, Tensor], target: Tensor, *, seed: int,
+    alone: Sequence[Cases] | None = None,
 ) -> None:
     """Compare what `clipper` gives for cases of a step with one autograd call per case.
 
@@ -155,22 +151,22 @@ def verify(
     together = Cases(inputs, target)
     few = together.rows(slice(CASES))
     alone = few.alone() if alone is None else alone
-    with clipper.paused():
-        reference = _reference(model, clipper.module, clipper.max_grad_norm, alone, seed)
-        _check_cases_are_apart(model, clipper.module, reference, alone, together, seed)
+    reference = _reference(model, clipper.module, clipper.norms, alone, seed)
+    _check_cases_are_apart(model, clipper.module, reference, alone, together, seed)
     names = _parameter_names(model.module)
     with _buffers_kept(model.module), same_draws(seed), clipper.compared():
         part = clipper.clip(*few)
-    _check_norms(names, reference, part, clipper.max_grad_norm)
-    lengths = reference.norms.norm(dim=1).clamp(max=clipper.max_grad_norm)
+    longest = clipper.norms.max_grad_norm
+    _check_norms(names, reference, part, longest)
+    lengths = reference.norms.norm(dim=1).clamp(max=longest)
     _check_sums("the clipped sum", names, part.sums, reference.clipped, lengths)
     if len(target) > len(few.target):
         with _buffers_kept(model.module), same_draws(seed):
-            _check_norms(names, reference, clipper.clip(*together), clipper.max_grad_norm)
+            _check_norms(names, reference, clipper.clip(*together), longest)
 
 
 def _reference(
-    model: raikit.Model, module: nn.Module, max_grad_norm: float, alone: Sequence[Cases], seed: int
+    model: raikit.Model, module: nn.Module, limits: Norms, alone: Sequence[Cases], seed: int
 ) -> _Reference:
     parameters = trained_parameters(module)
     losses, norms = [], []
@@ -179,8 +175,8 @@ def _reference(
     for case in alone:
         loss, gradients = _case_alone(model, module, parameters, case, seed)
         norms.append(torch.stack([gradient.norm() for gradient in gradients]))
-        factor = clip_factors(norms[-1][None], max_grad_norm)
-        for total, short, gradient in zip(sums, clipped, gradients, strict=True):
+        factors = limits.factors(norms[-1][None])[0]
+        for total, short, gradient, factor in zip(sums, clipped, gradients, factors, strict=True):
             total += gradient
             short += factor * gradient
         losses.append(loss)
@@ -300,6 +296,14 @@ def _check_precision(module: nn.Module) -> None:
         if parameter.requires_grad and parameter.dtype not in _PRECISIONS:
             kind = str(parameter.dtype).removeprefix("torch.")
             raise NotPrivateError(f"weight {name} is of type {kind}; lengths and noise are right in float32 and float64 only")
+
+
+def _check_hooks(module: nn.Module) -> None:
+    """Raise if something is to happen after the gradient of a weight: private training gives weights noisy sums only."""
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad and getattr(parameter, "_post_accumulate_grad_hooks", None):
+            raise NotPrivateError(f"weight {name} has a hook that runs after its gradient (register_post_accumulate_grad_hook), "
+                                  "where neither clipping nor noise would reach what it does; remove it")
 
 
 def _check_state(model: raikit.Model, alone: Sequence[Cases]) -> None:

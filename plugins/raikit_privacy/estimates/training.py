@@ -87,7 +87,8 @@ def train_private(
     with _frozen_layers_cached(ctx, model) as trained:
         alone, together = preflight_cases(ctx, trained, recipe.physical_batch_size)
         companies = list(companies_of_a_class(ctx, trained, together, len(alone)))
-        clipping, reason = preflight.choose_clipping(trained, recipe.layers, recipe.max_grad_norm, alone, together, companies)
+        clipping, reason = preflight.choose_clipping(
+            trained, recipe.max_grad_norm, alone, together, companies, norms=recipe.clipping)
     start.check()
     with _frozen_layers_cached(ctx, model) as trained:
         training = PrivateTraining(trained, recipe, noise_multiplier, clipping, seed)
@@ -99,7 +100,7 @@ def train_private(
                 workdir=workdir, step=step, sampler=sampler, optimizer=training.optimizer,
                 module=training.module, progress=progress, record_losses=False,
                 recipe={"noise_multiplier": noise_multiplier, "max_grad_norm": recipe.max_grad_norm,
-                        "learning_rate": recipe.learning_rate, "layers": recipe.layers,
+                        "learning_rate": recipe.learning_rate, "layers": recipe.layers, "clipping": recipe.clipping,
                         "sample_rate": recipe.sample_rate, "steps": recipe.steps},
             )
         finally:

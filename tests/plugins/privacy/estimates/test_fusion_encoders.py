@@ -71,7 +71,7 @@ def test_gradients_are_clipped_as_autograd_would(folder, method):
     expected = _clipped(model, target, batch)
     prepared = model.prepare(batch)
     alone = [Cases({name: tensor[[row]] for name, tensor in prepared.items()}, target[[row]]) for row in range(8)]
-    clipping, _ = choose_clipping(model, "dense", C, alone, Cases(prepared, target))
+    clipping, _ = choose_clipping(model, C, alone, Cases(prepared, target))
     training = PrivateTraining(model, Recipe(ROWS, 1, ROWS, 5, C, 0.0, "dense"), 0.0, clipping)
     with same_draws(3):
         training.step(training.module, training.optimizer, prepared, target, None)

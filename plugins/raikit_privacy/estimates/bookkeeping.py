@@ -15,6 +15,7 @@ References
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import raikit
 
 _AT_ONCE = 2**24  # numbers of gradients that are held in full at once, where a weight has uses of several kinds
+_FEW = 2  # cases that show which operations are on weights alone
 _UNSEEN = "autograd's graph does not show every use of the weights"
 
 
@@ -97,8 +99,8 @@ class BookKeeping:
             self._counts |= Counter(use.signature for use in uses)
             self._learn_layouts(losses, uses)
         self._check_known(graph, uses)
+        gradients = self._case_gradients(losses, graph, uses)
         del graph
-        gradients = self._case_gradients(losses, uses)
         losses = losses.detach()
         with torch.no_grad():
             squares = self._squared_norms(uses, gradients, len(losses))
@@ -109,10 +111,12 @@ class BookKeeping:
     def _learn_shared(self, inputs: dict[str, Tensor], target: Tensor) -> None:
         """Find operations on weights alone, such as those of weight norm: their results have one size whatever the cases are.
 
-        The same cases are given once and twice over. Operations on cases give twice as much the second time.
+        A few cases are given once and twice over. Operations on cases give twice as much the second time.
         """
-        graphs = [Graph(case_losses(self.model, self.module, {name: torch.cat([tensor] * times) for name, tensor in inputs.items()},
-                                    torch.cat([target] * times))) for times in (1, 2)]
+        few = slice(_FEW)
+        graphs = [Graph(case_losses(
+            self.model, self.module, {name: torch.cat([tensor[few]] * times) for name, tensor in inputs.items()},
+            torch.cat([target[few]] * times))) for times in (1, 2)]
         if graphs[0].names() != graphs[1].names():
             raise ShortcutError("the network computes something else for another number of cases")
         once, twice = graphs
@@ -131,7 +135,8 @@ class BookKeeping:
         """Find out, for each use, which rows belong to which case."""
         n = len(losses)
         weights = 1.0 + torch.arange(n, dtype=losses.dtype, device=losses.device).mul(0.618034).frac()
-        plain, weighted = (_gradients(losses, uses, given, retain_graph=True) for given in (torch.ones_like(losses), weights))
+        nodes = list(dict.fromkeys(use.node for use in uses))
+        plain, weighted = (_gradients(losses, nodes, given, retain_graph=True) for given in (torch.ones_like(losses), weights))
         for use in uses:
             before = self._layouts.get(use.signature)
             candidates = [before] if before is not None else layouts(output_shapes(use.node)[0], n)
@@ -152,23 +157,44 @@ class BookKeeping:
         if any(count > self._counts[signature] for signature, count in counts.items()):
             raise ShortcutError("a weight is used in a way that was not compared")
 
-    def _case_gradients(self, losses: Tensor, uses: Sequence[Use]) -> list[CaseGradients | None]:
-        """Return each case's gradient, by use; None where no case has one."""
+    def _case_gradients(self, losses: Tensor, graph: Graph, uses: Sequence[Use]) -> list[CaseGradients | None]:
+        """Return each case's gradient, by use; None where no case has one.
+
+        What an operation gives is computed while the backward pass goes on, where that is smaller than its output.
+        """
         n, rules = len(losses), [graph_rules.rule_of(use) for use in uses]
-        found = _gradients(losses, uses, torch.ones_like(losses), retain_graph=None in rules)
-        gradients: list[CaseGradients | None] = []
-        with torch.no_grad():
-            for use, rule in zip(uses, rules, strict=True):
-                outputs, layout = found[use.node], self._layouts.get(use.signature)
-                if not any(output is not None and (layout is not None or bool(output.any())) for output in outputs):
-                    gradients.append(None)
-                elif layout is None:
-                    raise ShortcutError("a weight has a gradient that it did not have when clipping was compared")
-                elif rule is None or outputs[0] is None:
-                    gradients.append(graph_rules.masked(use, outputs, n, layout))
-                else:
-                    gradients.append(rule(outputs[0], n, layout))
-        return gradients
+        places: dict[Any, list[int]] = defaultdict(list)
+        for at, use in enumerate(uses):
+            places[use.node].append(at)
+        found: list[CaseGradients | None] = [None] * len(uses)
+
+        def receive(node: Any, outputs: tuple[Tensor | None, ...]) -> None:
+            with torch.no_grad():
+                for at in places[node]:
+                    found[at] = self._of_use(uses[at], rules[at], outputs, n)
+
+        passed = graph.leading_to(places)
+        ends = [node for node in places if node not in passed]
+        hooks = [node.register_prehook(functools.partial(receive, node)) for node in places if node in passed]
+        try:
+            given = _gradients(losses, ends, torch.ones_like(losses), retain_graph=None in rules)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for node in ends:
+            receive(node, given.pop(node))
+        return found
+
+    def _of_use(self, use: Use, rule: graph_rules.Rule | None, outputs: tuple[Tensor | None, ...], n: int) -> CaseGradients | None:
+        """Return each case's gradient from those of an operation's outputs."""
+        layout = self._layouts.get(use.signature)
+        if not any(output is not None and (layout is not None or bool(output.any())) for output in outputs):
+            return None
+        if layout is None:
+            raise ShortcutError("a weight has a gradient that it did not have when clipping was compared")
+        if rule is None or outputs[0] is None:
+            return graph_rules.masked(use, outputs, n, layout)
+        return rule(outputs[0], n, layout)
 
     def _squared_norms(self, uses: Sequence[Use], gradients: Sequence[CaseGradients | None], n: int) -> Tensor:
         """Return the squared length of each case's gradient, by parameter, shape (n, p)."""
@@ -200,14 +226,18 @@ class BookKeeping:
             parts.append(total.flatten(1).square().sum(dim=1))
         return torch.cat(parts)
 
-    def _sums(self, uses: Sequence[Use], gradients: Sequence[CaseGradients | None], factors: Tensor) -> list[Tensor]:
-        sums = [torch.zeros_like(parameter) for parameter in self.parameters]
-        for use, gradient in zip(uses, gradients, strict=True):
-            if gradient is None:
+    def _sums(self, uses: Sequence[Use], gradients: list[CaseGradients | None], factors: Tensor) -> list[Tensor]:
+        """Return the sums of clipped gradients; empties `gradients`, so that no more is held than needed."""
+        sums: list[Tensor | None] = [None] * len(self.parameters)
+        for use in uses:
+            if (gradient := gradients.pop(0)) is None:
                 continue
             for place in use.parameters:
-                sums[place] += self._back_to(self.parameters[place], use, gradient.weighted_sum(factors[:, place]))
-        return sums
+                more = self._back_to(self.parameters[place], use, gradient.weighted_sum(factors[:, place]))
+                total = sums[place]
+                sums[place] = more if total is None else total + more
+        return [torch.zeros_like(parameter) if total is None else total.contiguous()
+                for total, parameter in zip(sums, self.parameters, strict=True)]
 
     @staticmethod
     def _back_to(parameter: nn.Parameter, use: Use, gradient: Tensor) -> Tensor:
@@ -221,9 +251,9 @@ class BookKeeping:
         return back.to_dense() if back.is_sparse else back
 
 
-def _gradients(losses: Tensor, uses: Sequence[Use], weights: Tensor, retain_graph: bool) -> dict[Any, tuple[Tensor | None, ...]]:
-    """Return the gradients of the outputs of each operation that uses a weight, by operation."""
-    edges = [GradientEdge(node, at) for node in dict.fromkeys(use.node for use in uses) for at in range(len(output_shapes(node)))]
+def _gradients(losses: Tensor, nodes: Sequence[Any], weights: Tensor, retain_graph: bool) -> dict[Any, tuple[Tensor | None, ...]]:
+    """Return the gradients of the outputs of some operations, by operation."""
+    edges = [GradientEdge(node, at) for node in nodes for at in range(len(output_shapes(node)))]
     found: dict[Any, tuple[Tensor | None, ...]] = defaultdict(tuple)
     if edges:
         gradients = torch.autograd.grad(losses, edges, weights, retain_graph=retain_graph, allow_unused=True)  # type: ignore[arg-type]

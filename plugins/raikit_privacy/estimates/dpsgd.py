@@ -26,6 +26,7 @@ from raikit_privacy.estimates.clipping import (
 )
 from raikit_privacy.estimates.foreign_code import foreign_code
 from raikit_privacy.estimates.network_state import NetworkState
+from raikit_privacy.estimates.noise import StepNoise
 
 if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizerFastGradientClipping
@@ -137,7 +138,8 @@ class PrivateTraining:
         self.clipping = clipping
         self.clipper = make_clipper(model, recipe.max_grad_norm, clipping, recipe.clipping)
         self.module = self.clipper.module
-        self.optimizer = _optimizer(module, recipe, noise_multiplier)
+        self.noise = StepNoise(seed)
+        self.optimizer = _optimizer(module, recipe, noise_multiplier, self.noise)
         self.foreign = bool(foreign_code(model))
         self._is_compared = False  # since the training began or was resumed
 
@@ -166,12 +168,12 @@ class PrivateTraining:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.steps_made)
-        self.optimizer.generator.manual_seed(_noise_seed(self.seed, self.steps_made))
-        self.optimizer.zero_grad()
+        self.noise.begin(self.steps_made, [parameter.shape for parameter in self.clipper.parameters],
+                         self.optimizer.noise_multiplier * self.recipe.max_grad_norm)
+        self.optimizer.zero_grad(set_to_none=True)
         state = NetworkState(self.model)
         size, loss = self.recipe.physical_batch_size, 0.0
-        # Sums are kept here and not with the weights, where the network could read those of the cases before.
-        sums = [torch.zeros_like(parameter) for parameter in self.clipper.parameters]
+        sums: list[Tensor] = []  # kept here and not with the weights, where the network could read those of the cases before
         for start in range(0, len(target), size):
             part = slice(start, start + size)
             try:
@@ -179,10 +181,11 @@ class PrivateTraining:
             finally:
                 state.check()  # names the cause where a changed network fails
             loss += float(clipped.losses.sum())
-            for total, more in zip(sums, clipped.sums, strict=True):
-                total += more
-        for parameter, total in zip(self.clipper.parameters, sums, strict=True):
-            parameter.grad = total
+            sums = [total.add_(more) for total, more in zip(sums, clipped.sums, strict=True)] if sums else clipped.sums
+            del clipped
+        for parameter in self.clipper.parameters:
+            parameter.grad = sums.pop(0) if sums else torch.zeros_like(parameter)
+        del state
         self.optimizer.step()  # adds noise and changes the weights
         self._reset_padding()
         return loss / max(1, len(target))
@@ -210,8 +213,11 @@ class PrivateTraining:
 
     def finish(self) -> None:
         """Remove gradients from the model, and leave it in evaluation mode."""
+        self.noise.close()
         for parameter in self.model.module.parameters():
             parameter.grad = None
+            if hasattr(parameter, "summed_grad"):
+                del parameter.summed_grad
         self.model.module.eval()
 
 
@@ -258,42 +264,30 @@ def _momentum(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return optimizer
 
 
-def _optimizer(module: nn.Module, recipe: Recipe, noise_multiplier: float) -> DPOptimizerFastGradientClipping:
+def _optimizer(
+    module: nn.Module, recipe: Recipe, noise_multiplier: float, noise: StepNoise
+) -> DPOptimizerFastGradientClipping:
     from opacus.optimizers import DPOptimizerFastGradientClipping
 
     class Optimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         """Adds noise that is finer than the weights; Opacus's is drawn in single precision, whatever they are."""
 
-        def add_noise(self) -> None:
+        def accumulate(self) -> None:
             for weight in self.params:
-                noise = fine_noise(weight.summed_grad, self.noise_multiplier * self.max_grad_norm, self.generator)
-                weight.grad = (weight.summed_grad.double() + noise).to(weight.dtype).view_as(weight)
+                weight.summed_grad = weight.grad  # of the whole step; Opacus's own would copy it
+
+        def add_noise(self) -> None:
+            for weight, drawn in zip(self.params, noise.take(), strict=True):
+                weight.grad = drawn.to(weight.device).add_(weight.summed_grad).to(weight.dtype).view_as(weight)
+                weight.summed_grad = None
 
     # This optimizer takes gradients that are clipped and summed already; it adds the noise and divides.
     optimizer = Optimizer(
         _momentum(module, recipe), noise_multiplier=noise_multiplier, max_grad_norm=recipe.max_grad_norm,
-        expected_batch_size=recipe.expected_batch_size, loss_reduction="mean", generator=torch.Generator(),
+        expected_batch_size=recipe.expected_batch_size, loss_reduction="mean",
     )
     optimizer.attach_step_hook(_count_step)
     return optimizer
-
-
-def fine_noise(like: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
-    """Draw Gaussian noise in double precision, in the shape of `like`.
-
-    Noise on a coarser grid than the sum to which it is added leaves the sum's last digits bare. The sum of four draws keeps an
-    attacker from finding the few values that one draw can have [1]_.
-
-    References
-    ----------
-    .. [1] Holohan and Braghin, "Secure Random Sampling in Differential Privacy", ESORICS 2021, section 5.1.
-    """
-    drawn = torch.randn((4, *like.shape), generator=generator, dtype=torch.float64)
-    return drawn.sum(dim=0) * (deviation / 2)
-
-
-def _noise_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, step, 2]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _count_step(optimizer: Any) -> None:

@@ -62,13 +62,13 @@ def holdings(root: Any, name: str = "", known: set[int] | None = None) -> Iterat
         if id(value) in known or depth > _DEEPEST:
             continue
         known.add(id(value))
-        if isinstance(value, GENERATORS):
-            if not any(value is shared for shared in _GLOBAL_GENERATORS):
-                yield name, value
-        elif isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype != object):
+        if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype != object):
             yield name, value
             waiting += [(f"{name}.{key}", item, depth + 1) for key, item in getattr(value, "__dict__", {}).items()
                         if key not in _OF_OPACUS]
+        elif not isinstance(value, nn.Module) and isinstance(value, GENERATORS):  # torch's class is slow to ask
+            if not any(value is shared for shared in _GLOBAL_GENERATORS):
+                yield name, value
         elif (flat := _plain_items(value)) is not None:
             yield name, flat
         else:

@@ -92,9 +92,9 @@ def _named(module: nn.Module, name: str) -> str:
 
 
 def _copied(value: Any) -> Any:
-    if isinstance(value, GENERATORS):
-        return _State(value)
-    return value.detach().clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else value
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    return value.copy() if isinstance(value, np.ndarray) else _State(value) if isinstance(value, GENERATORS) else value
 
 
 class _State:
@@ -114,6 +114,10 @@ class _State:
 
 
 def _identical(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    if isinstance(one, Tensor) and isinstance(other, Tensor) and one.dtype == other.dtype and torch.equal(one, other):
+        return True  # the usual case; NaN is not equal to itself
     one, other = (_State(value) if isinstance(value, GENERATORS) else value for value in (one, other))
     if type(one) is not type(other) and not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return False

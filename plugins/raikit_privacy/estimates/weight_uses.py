@@ -6,7 +6,7 @@ are uses like all others. Only what autograd's graph does not show is missed: fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,14 @@ class Graph:
     def own_functions(self) -> set[str]:
         """Return the names of operations whose backward pass is Python code: they may use weights that no edge shows."""
         return {node.name() for node in self.nodes if isinstance(node, torch.autograd.function.BackwardCFunction)}
+
+    def leading_to(self, marked: Container[Any]) -> set[Any]:
+        """Return the operations through which the backward pass reaches a marked one."""
+        leading: set[Any] = set()
+        for node in self.nodes:
+            if any(before in marked or before in leading for before, _ in self.edges[node]):
+                leading.add(node)
+        return leading
 
     def uses(self, parameters: Iterable[nn.Parameter], is_shared: Callable[[int, tuple[Any, ...]], bool]) -> list[Use]:
         """Return all uses of weights.

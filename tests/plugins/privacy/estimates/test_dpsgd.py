@@ -107,7 +107,7 @@ def test_noise_leaves_no_digit_of_the_sum_bare(tiny, dtype):
     training = PrivateTraining(model, recipe(), noise_multiplier=1.0)
     for parameter in training.clipper.parameters:
         parameter.grad = torch.zeros_like(parameter)
-    training.optimizer.generator.manual_seed(1)
+    training.noise.begin(0, [parameter.shape for parameter in training.clipper.parameters], 0.05)
     training.optimizer.accumulate()
     training.optimizer.add_noise()
     noise = torch.cat([parameter.grad.flatten() for parameter in training.clipper.parameters])

@@ -141,7 +141,7 @@ class BookKeeping:
             before = self._layouts.get(use.signature)
             candidates = [before] if before is not None else layouts(output_shapes(use.node)[0], n)
             pairs = [(one, other) for one, other in zip(plain[use.node], weighted[use.node], strict=True) if one is not None]
-            if not any(bool(one.any()) for one, _ in pairs):
+            if all(_is_rounding(one) for one, _ in pairs):
                 continue  # no case has a gradient, so nothing can be learnt
             for layout in candidates:
                 if all(_carries(one, other, weights, layout) for one, other in pairs):
@@ -187,9 +187,11 @@ class BookKeeping:
 
     def _of_use(self, use: Use, rule: graph_rules.Rule | None, outputs: tuple[Tensor | None, ...], n: int) -> CaseGradients | None:
         """Return each case's gradient from those of an operation's outputs."""
-        layout = self._layouts.get(use.signature)
-        if not any(output is not None and (layout is not None or bool(output.any())) for output in outputs):
+        if not any(output is not None and bool(output.any()) for output in outputs):
             return None
+        layout = self._layouts.get(use.signature)
+        if layout is None and all(output is None or _is_rounding(output) for output in outputs):
+            layout = next(iter(layouts(output_shapes(use.node)[0], n)), None)
         if layout is None:
             raise ShortcutError("a weight has a gradient that it did not have when clipping was compared")
         if rule is None or outputs[0] is None:
@@ -262,13 +264,18 @@ def _gradients(losses: Tensor, nodes: Sequence[Any], weights: Tensor, retain_gra
     return found
 
 
+def _is_rounding(gradient: Tensor) -> bool:
+    """Return whether a gradient is no more than rounding, beside that of a loss with regard to itself, which is 1."""
+    return gradient.numel() == 0 or float(gradient.abs().max()) <= torch.finfo(gradient.dtype).eps
+
+
 def _carries(plain: Tensor, weighted: Tensor, weights: Tensor, layout: Layout) -> bool:
     """Return whether each row's gradient has the weight of its case, so that no other case has a share in it."""
     rows, others = by_case(plain, len(weights), layout), by_case(weighted, len(weights), layout)
     expected = rows * weights.reshape(-1, *[1] * (rows.ndim - 1)).to(rows)
-    limit = 1000 * torch.finfo(plain.dtype).eps
+    eps = torch.finfo(plain.dtype).eps
     off = (others - expected).abs().flatten(1).amax(dim=1)
-    return bool((off <= limit * rows.abs().flatten(1).amax(dim=1).clamp(min=torch.finfo(plain.dtype).tiny)).all())
+    return bool((off <= 1000 * eps * rows.abs().flatten(1).amax(dim=1) + eps).all())
 
 
 def _joined(behind: Sequence[tuple[Use, CaseGradients]]) -> CaseGradients | None:

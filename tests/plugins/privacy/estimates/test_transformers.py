@@ -1,8 +1,12 @@
-"""Networks as Hugging Face and torch build them at default settings: they train, and the clipped sum is autograd's."""
+"""Networks as Hugging Face and torch build them: they train privately, and the clipped sum is autograd's, one case at a time.
+
+Whole, the head alone, LoRA adapters, and dense layers; class tokens, position numbers and weight norm included.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import peft
 import pytest
 import torch
 import transformers as hf
@@ -41,6 +45,22 @@ class Encoder(nn.Module):
         return self.head(self.layers(self.words(input_ids), src_key_padding_mask=attention_mask == 0).mean(1))
 
 
+class Pair(nn.Module):
+    """A picture and a text, compared by CLIP's encoders."""
+
+    def __init__(self):
+        super().__init__()
+        sizes = {**SMALL, "projection_dim": 8}
+        self.net = hf.CLIPModel(hf.CLIPConfig(
+            text_config={"vocab_size": 50, "eos_token_id": 49, "max_position_embeddings": 16, **sizes},
+            vision_config={"image_size": 16, "patch_size": 8, **sizes}, projection_dim=8))
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, pixel_values, input_ids, attention_mask):
+        out = self.net(pixel_values=pixel_values, input_ids=input_ids, attention_mask=attention_mask)
+        return self.head(torch.cat([out.image_embeds, out.text_embeds], dim=1))
+
+
 class Inputs(raikit.Model):
     """A model whose batches are arrays of row numbers."""
 
@@ -70,14 +90,39 @@ def build(kind):
         "bert": lambda: Logits(hf.BertForSequenceClassification(hf.BertConfig(vocab_size=50, **SMALL))),
         "distilbert": lambda: Logits(hf.DistilBertForSequenceClassification(
             hf.DistilBertConfig(vocab_size=50, dim=16, n_layers=2, n_heads=2, hidden_dim=32))),
+        "gpt2": lambda: Logits(hf.GPT2ForSequenceClassification(
+            hf.GPT2Config(vocab_size=50, n_positions=16, n_embd=16, n_layer=2, n_head=2, pad_token_id=0))),
+        "clip": Pair,
+        "wav2vec2": lambda: Logits(hf.Wav2Vec2ForSequenceClassification(hf.Wav2Vec2Config(
+            conv_dim=(8, 8), conv_kernel=(4, 4), conv_stride=(4, 4), num_feat_extract_layers=2, num_conv_pos_embeddings=4,
+            num_conv_pos_embedding_groups=2, apply_spec_augment=False, classifier_proj_size=8, **SMALL))),
         "encoder": Encoder,
     }[kind]()
-    if kind in {"vit", "convnext"}:
-        return Inputs(net, {"pixel_values": torch.rand(ROWS, 3, 16, 16)})
-    words, mask = torch.randint(5, 50, (ROWS, 7)), torch.ones(ROWS, 7, dtype=torch.long)
+    words, mask = torch.randint(5, 49, (ROWS, 7)), torch.ones(ROWS, 7, dtype=torch.long)
     mask[::2, 4:] = 0
     mask[3, 1:] = 0
-    return Inputs(net, {"input_ids": words * mask, "attention_mask": mask})
+    texts = {"input_ids": words * mask, "attention_mask": mask}
+    pictures = {"pixel_values": torch.rand(ROWS, 3, 16, 16)}
+    if kind == "wav2vec2":
+        return Inputs(net, {"input_values": torch.randn(ROWS, 160)})
+    return Inputs(net, {"vit": pictures, "convnext": pictures, "clip": pictures | texts}.get(kind, texts))
+
+
+def prepare_weights(model, trained):
+    """Freeze what is not trained: all but the head, or all but adapters and head."""
+    if trained in {"dense", "all"}:
+        freeze_feature_layers(model.module, trained)
+        return
+    if trained == "lora":
+        targets = [name for name in ("query", "value", "q_lin", "v_lin", "c_attn", "q_proj", "v_proj")
+                   if any(part.endswith(name) for part, _ in model.module.named_modules())]
+        model.net.net = peft.get_peft_model(model.net.net, peft.LoraConfig(r=2, target_modules=targets, lora_dropout=0.1))
+        with torch.no_grad():
+            for name, parameter in model.module.named_parameters():
+                if "lora_B" in name:  # zero at the start, where the other half has no gradient
+                    parameter.normal_(0, 0.1)
+    for name, parameter in model.module.named_parameters():
+        parameter.requires_grad_(any(part in name for part in ("classifier", "score", "head", "projector", "lora_")))
 
 
 def oracle(model, target):
@@ -94,26 +139,41 @@ def oracle(model, target):
     return total
 
 
-@pytest.mark.parametrize(("kind", "layers", "cached", "way"), [
-    ("vit", "dense", True, "shortcut"), ("vit", "all", False, "shortcut"),
-    ("convnext", "dense", True, "shortcut"), ("convnext", "all", False, "shortcut"),
-    ("bert", "dense", False, "shortcut"), ("bert", "all", False, "shortcut"),
-    ("distilbert", "dense", False, "shortcut"), ("encoder", "dense", False, "shortcut"),
+@pytest.mark.parametrize(("kind", "trained", "cached"), [
+    ("vit", "dense", True), ("vit", "all", False), ("vit", "lora", False), ("vit", "head", False),
+    ("convnext", "dense", True), ("convnext", "all", False),
+    ("bert", "dense", False), ("bert", "all", False), ("bert", "lora", False), ("bert", "head", False),
+    ("distilbert", "all", False), ("distilbert", "lora", False), ("distilbert", "head", False),
+    ("gpt2", "all", False), ("gpt2", "lora", False), ("gpt2", "head", False),
+    ("clip", "all", False), ("clip", "lora", False), ("clip", "head", False),
+    ("wav2vec2", "all", False), ("wav2vec2", "lora", False), ("wav2vec2", "head", False),
+    ("encoder", "dense", False), ("encoder", "all", False),
 ])
-def test_real_architectures_are_clipped_as_autograd_would(kind, layers, cached, way):
+def test_real_architectures_are_clipped_as_autograd_would_and_train(kind, trained, cached):
     model, target, rows = build(kind), torch.arange(ROWS) % 2, np.arange(ROWS)
+    prepare_weights(model, trained)
+    layers = trained if trained == "dense" else "all"
     model.module.train()
-    freeze_feature_layers(model.module, layers)
     expected = oracle(model, target)
-    quick = frozen_layers.cache_frozen_layers(model, rows[:2])
+    quick = frozen_layers.cache_frozen_layers(model, rows[:2]) if layers == "dense" else None
     assert (quick is not None) == cached
-    trained = quick or model
-    trained.module.train()
-    alone = [Cases(trained.prepare(rows[[row]]), target[[row]]) for row in range(8)]
-    clipping, _ = choose_clipping(trained, C, alone, Cases(trained.prepare(rows), target))
-    assert clipping == way
-    training = PrivateTraining(trained, Recipe(ROWS, 1, ROWS, 5, C, 0.0, layers), 0.0, clipping)
+    used = quick or model
+    used.module.train()
+    alone = [Cases(used.prepare(rows[[row]]), target[[row]]) for row in range(8)]
+    clipping, reason = choose_clipping(used, C, alone, Cases(used.prepare(rows), target))
+    assert (clipping, reason) == ("shortcut", "")
+    training = PrivateTraining(used, Recipe(ROWS, 1, ROWS, 5, C, 0.0, layers), 0.0, clipping)
     with same_draws(3):
-        training.step(training.module, training.optimizer, trained.prepare(rows), target, None)
-    found = torch.cat([p.grad.flatten() for p in model.module.parameters() if p.requires_grad]) * ROWS
-    assert float((found - expected).norm() / expected.norm()) < 1e-4
+        training.step(training.module, training.optimizer, used.prepare(rows), target, None)
+    weights = [parameter for parameter in model.module.parameters() if parameter.requires_grad]
+    found = torch.cat([parameter.grad.flatten() for parameter in weights]) * ROWS
+    assert float((found - expected).norm() / expected.norm()) < 1e-5
+    training.finish()
+    before = [weight.detach().clone() for weight in weights]
+    used.module.train()
+    training = PrivateTraining(used, Recipe(ROWS, 3, ROWS, 5, C, 0.1, layers), 1.0, clipping)
+    for _ in range(2):
+        training.step(training.module, training.optimizer, used.prepare(rows), target, None)
+    training.finish()
+    assert training.steps_made == 2
+    assert all(weight.isfinite().all() and not torch.equal(weight, old) for weight, old in zip(weights, before, strict=True))

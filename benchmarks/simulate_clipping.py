@@ -3,8 +3,8 @@
     python benchmarks/simulate_clipping.py           # two minutes
     python benchmarks/simulate_clipping.py --runs 3  # three draws of weights and cases
 
-The networks are those of `tests/plugins/privacy/estimates/networks.py`. "unchecked" is Opacus's shortcut without a look at what
-it does: how far the clipped sum is from one autograd call per case, and by how many clipping norms leaving one case out moves
+The networks are those of `tests/plugins/privacy/estimates/networks.py`. "unchecked" is book-keeping without a comparison with
+autograd: how far the clipped sum is from one autograd call per case, and by how many clipping norms leaving one case out moves
 it, at most; above 1 the guarantee is false. "decision" is what raikit does with the network; for one that is trained, the same
 two figures follow. They are the worst of all draws.
 """
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raikit_privacy.estimates import preflight
-from raikit_privacy.estimates.clipping import Layers, NotPrivateError, OneByOne, make_clipper
+from raikit_privacy.estimates.clipping import Layers, NotPrivateError, make_clipper
 from raikit_privacy.estimates.dpsgd import freeze_feature_layers
 from raikit_privacy.estimates.draws import same_draws
 
@@ -63,7 +63,7 @@ def clipped_sum(model: Any, cases: preflight.Cases, make: Callable[[Any], Any]) 
 
 def figures(model: Any, cases: preflight.Cases, make: Callable[[Any], Any]) -> tuple[float, float]:
     """Return the error of the sum, and the most that one case moves it, in clipping norms."""
-    exact, whole = clipped_sum(model, cases, lambda own: OneByOne(own, NORM)), clipped_sum(model, cases, make)
+    exact, whole = clipped_sum(model, cases, lambda own: make_clipper(own, NORM, "one by one")), clipped_sum(model, cases, make)
     moved = []
     for left_out in range(ROWS):
         keep = torch.arange(ROWS) != left_out
@@ -79,14 +79,14 @@ def attempt(kind: type[nn.Module], layers: Layers, seed: int) -> tuple[str, str]
     freeze_feature_layers(model.module, layers)
     cases = preflight.Cases({"x": torch.randn(ROWS, 6)}, torch.randint(0, 2, (ROWS,)))
     try:
-        unchecked = "{:8.1e} {:6.2f}".format(*figures(model, cases, lambda own: make_clipper(own, layers, NORM, "shortcut")))
+        unchecked = "{:8.1e} {:6.2f}".format(*figures(model, cases, lambda own: make_clipper(own, NORM, "shortcut")))
     except Exception as error:
         unchecked = f"crash: {type(error).__name__}"
     try:
-        way, _ = preflight.choose_clipping(model, layers, NORM, cases.rows(slice(8)).alone(), cases)
+        way, _ = preflight.choose_clipping(model, NORM, cases.rows(slice(8)).alone(), cases)
     except NotPrivateError as error:
         return unchecked, f"refused: {error}"
-    return unchecked, "{}: {:8.1e} {:6.2f}".format(way, *figures(model, cases, lambda own: make_clipper(own, layers, NORM, way)))
+    return unchecked, "{}: {:8.1e} {:6.2f}".format(way, *figures(model, cases, lambda own: make_clipper(own, NORM, way)))
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ class PrivateFineTuning(raikit.Check):
     -----
     Before it trains, and now and then while it does, the check compares clipping with one gradient per case on some of the
     training cases: lengths, clipped sum, and whether a case is the same alone and among others. Models whose cases see each
-    other are refused, and those that a case changes. Models that Opacus's shortcuts get wrong are trained one case at a time,
+    other are refused, and those that a case changes. Models that book-keeping gets wrong are trained one case at a time,
     which is slower. A dependence that shows in none of the cases compared, or below rounding (1e-4 in single precision), is
     not found. Code that raikit did not write is therefore a condition of every guarantee, which sentence and record name.
 

@@ -29,6 +29,11 @@ class TrainingOptions(raikit.CheckOptions):
         "only.",
     )
     max_grad_norm: float = Field(1.0, gt=0, description="Length to which each case's gradient is clipped.")
+    clipping: Literal["flat", "per_layer"] = Field(
+        "flat",
+        description="flat: the whole gradient of a case is clipped to max_grad_norm. per_layer: that of each layer is clipped "
+        "to an equal share of it, so that the sum is as long at most.",
+    )
     learning_rate: float = Field(
         2.0, gt=0, description="Peak learning rate; high, because a gradient is at most as long as the clipping norm."
     )

@@ -156,7 +156,7 @@ class PrivateTraining:
         self, module: nn.Module, optimizer: torch.optim.Optimizer, inputs: dict[str, Tensor], target: Tensor,
         weight: Tensor | None,
     ) -> float:
-        """Make one step and return its mean loss.
+        """Make one step and return 0: the loss of its cases has no noise, so nobody gets it.
 
         `weight` is not used: dividing by a sum of weights would make a case's gradient depend on the others in the step.
 
@@ -172,7 +172,7 @@ class PrivateTraining:
                          self.optimizer.noise_multiplier * self.recipe.max_grad_norm)
         self.optimizer.zero_grad(set_to_none=True)
         state = NetworkState(self.model)
-        size, loss = self.recipe.physical_batch_size, 0.0
+        size = self.recipe.physical_batch_size
         sums: list[Tensor] = []  # kept here and not with the weights, where the network could read those of the cases before
         for start in range(0, len(target), size):
             part = slice(start, start + size)
@@ -180,7 +180,6 @@ class PrivateTraining:
                 clipped = self._clip({name: tensor[part] for name, tensor in inputs.items()}, target[part], first=not start)
             finally:
                 state.check()  # names the cause where a changed network fails
-            loss += float(clipped.losses.sum())
             sums = [total.add_(more) for total, more in zip(sums, clipped.sums, strict=True)] if sums else clipped.sums
             del clipped
         for parameter in self.clipper.parameters:
@@ -188,7 +187,7 @@ class PrivateTraining:
         del state
         self.optimizer.step()  # adds noise and changes the weights
         self._reset_padding()
-        return loss / max(1, len(target))
+        return 0.0
 
     def _clip(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> ClippedSum:
         """Clip by book-keeping if it knows every use of a weight; else one case after the other, which is right anyway."""
@@ -234,7 +233,7 @@ def freeze_feature_layers(module: nn.Module, layers: Layers) -> None:
     made before any case is seen. Parameters that a network holds beside its layers (class tokens, position embeddings) are
     embeddings too. Nothing is frozen where no linear layer would be left to train.
 
-    Layers that change their input in place return a new tensor from now on: Opacus cannot follow a change of a layer's output.
+    Layers that change their input in place return a new tensor from now on, which frozen layers that are cached rely on.
 
     References
     ----------

@@ -24,6 +24,7 @@ from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_featu
 from raikit_privacy.estimates.features import SensitiveFeature, features_of, sampling_units
 from raikit_privacy.estimates.network_state import NetworkState
 from raikit_privacy.estimates.preflight import CASES, Cases
+from raikit_privacy.estimates.selftest import check_training
 
 Watch = Callable[[PrivateTraining], tuple[Callable[..., float], Callable[..., Iterator[IntArray]]]]
 
@@ -51,7 +52,7 @@ class TrainedPrivately:
     steps : int
         Noisy steps that were made.
     no_shortcut : str
-        Why each case went through the network by itself; empty if Opacus's shortcut was right.
+        Why each case went through the network by itself; empty if book-keeping was right.
     compared : int
         Cases that went through the network alone before training, to be compared.
     """
@@ -89,6 +90,7 @@ def train_private(
         companies = list(companies_of_a_class(ctx, trained, together, len(alone)))
         clipping, reason = preflight.choose_clipping(
             trained, recipe.max_grad_norm, alone, together, companies, norms=recipe.clipping)
+        check_training(lambda tried, noise: PrivateTraining(trained, tried, noise, clipping, seed), recipe, noise_multiplier, together)
     start.check()
     with _frozen_layers_cached(ctx, model) as trained:
         training = PrivateTraining(trained, recipe, noise_multiplier, clipping, seed)

@@ -56,7 +56,7 @@ class TrialOutcome:
     twin : PairedCorrectness or None
         With models that were trained alike but without noise.
     no_shortcut : str
-        Why each case went through the network by itself; empty if Opacus's shortcut was right.
+        Why each case went through the network by itself; empty if book-keeping was right.
     compared : int
         Cases that went through the network alone before training, to be compared.
     """
@@ -73,7 +73,7 @@ class TrialOutcome:
 def recipe_of(options: Any, n: int) -> Recipe:
     """Return the recipe that `TrainingOptions` describe, for `n` training cases."""
     return Recipe(n, options.epochs, options.batch_size or max(1, round(n / 4)), options.physical_batch_size,
-                  options.max_grad_norm, options.learning_rate, options.layers)
+                  options.max_grad_norm, options.learning_rate, options.layers, options.clipping)
 
 
 class Trials:

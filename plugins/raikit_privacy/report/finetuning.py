@@ -264,5 +264,5 @@ def _clipping_note(outcomes: Sequence[TrialOutcome]) -> str:
     if not reasons:
         return ("Clipping was compared with one gradient per case on some of the cases, before and during training; they "
                 "agree up to rounding.")
-    return ("The gradient of each case was computed by itself, which is slower. Opacus's shortcut is not right for this model: "
+    return ("The gradient of each case was computed by itself, which is slower. Book-keeping is not right for this model: "
             f"{'; '.join(reasons)}.")

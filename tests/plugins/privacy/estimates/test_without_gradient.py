@@ -38,7 +38,7 @@ def decision(net, seed=0):
     model = Wrapped(net.train())
     before = [parameter.detach().clone() for parameter in net.parameters()]
     try:
-        return choose_clipping(model, "all", 0.3, cases.rows(slice(8)).alone(), cases)
+        return choose_clipping(model, 0.3, cases.rows(slice(8)).alone(), cases)
     finally:
         assert all(torch.equal(one, other) for one, other in zip(before, net.parameters(), strict=True))
 

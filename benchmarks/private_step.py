@@ -179,9 +179,6 @@ def make(name: str, way: str) -> Callable[[], None]:
 
 def worker(name: str, way: str, pipe: Any) -> None:
     """Answer each request for a step with its seconds, by the clock and of the CPU, and the last one with the peak of memory."""
-    import opacus.grad_sample
-    import opacus.optimizers
-    import peft
     import transformers  # noqa: F401
 
     import raikit_privacy.estimates.dpsgd  # noqa: F401

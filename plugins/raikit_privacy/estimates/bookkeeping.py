@@ -140,7 +140,7 @@ class BookKeeping:
         for use in uses:
             before = self._layouts.get(use.signature)
             candidates = [before] if before is not None else layouts(output_shapes(use.node)[0], n)
-            pairs = [(one, other) for one, other in zip(plain[use.node], weighted[use.node], strict=True) if one is not None]
+            pairs = [(one, other) for one, other in zip(plain[use.node], weighted[use.node], strict=True) if one is not None and other is not None]
             if all(_is_rounding(one) for one, _ in pairs):
                 continue  # no case has a gradient, so nothing can be learnt
             for layout in candidates:
@@ -249,7 +249,7 @@ class BookKeeping:
         if use.source.name() == "TBackward0" and hasattr(use.source.next_functions[0][0], "variable"):
             return gradient.mT
         edge = GradientEdge(use.source, use.output)
-        (back,) = torch.autograd.grad([edge], [parameter], [gradient], retain_graph=True)  # type: ignore[list-item]
+        (back,) = torch.autograd.grad([edge], [parameter], [gradient], retain_graph=True)
         return back.to_dense() if back.is_sparse else back
 
 
@@ -258,7 +258,7 @@ def _gradients(losses: Tensor, nodes: Sequence[Any], weights: Tensor, retain_gra
     edges = [GradientEdge(node, at) for node in nodes for at in range(len(output_shapes(node)))]
     found: dict[Any, tuple[Tensor | None, ...]] = defaultdict(tuple)
     if edges:
-        gradients = torch.autograd.grad(losses, edges, weights, retain_graph=retain_graph, allow_unused=True)  # type: ignore[arg-type]
+        gradients = torch.autograd.grad(losses, edges, weights, retain_graph=retain_graph, allow_unused=True)
         for edge, gradient in zip(edges, gradients, strict=True):
             found[edge.node] += (gradient,)
     return found

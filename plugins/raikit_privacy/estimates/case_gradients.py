@@ -164,7 +164,7 @@ class Lookups:
             same = self.rows[:, :, None] == self.rows[:, None, :]
             return ((self.outputs @ self.outputs.mT) * same).sum(dim=(1, 2))
         case = torch.arange(n, device=self.rows.device)[:, None]
-        keys, place = (case * self.size + self.rows).unique(return_inverse=True)
+        keys, place = torch.unique(case * self.size + self.rows, return_inverse=True)
         summed = self.outputs.new_zeros(len(keys), self.outputs.shape[2])
         summed.index_add_(0, place.flatten(), self.outputs.flatten(0, 1))
         return self.outputs.new_zeros(n).index_add_(0, keys // self.size, summed.square().sum(dim=1))
@@ -180,7 +180,7 @@ class Lookups:
         case = torch.arange(len(rows), device=rows.device)[:, None]
         found = outputs.new_zeros(len(rows) * self.size, outputs.shape[2])
         found.index_add_(0, (case * self.size + rows).flatten(), outputs.flatten(0, 1))
-        return found.unflatten(0, (len(rows), self.size))
+        return found.reshape(len(rows), self.size, -1)
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Masked:
         return torch.stack([self._through(row) for row in weights])
 
     def _through(self, weights: Tensor) -> Tensor:
-        found = self.backward(*(None if output is None else self._weighted(output, weights) for output in self.outputs))
+        found: Tensor = self.backward(*(None if output is None else self._weighted(output, weights) for output in self.outputs))
         return found.to_dense() if found.is_sparse else found
 
     def _weighted(self, output: Tensor, weights: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -95,8 +94,8 @@ def _patches(inputs: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], p
         one = len(kernel) == 1
         plane = inputs[:, :, None] if one else inputs
         (k, s, p, d) = ((0 if of is padding else 1, of[0]) if one else of for of in (kernel, stride, padding, dilation))
-        found = functional.unfold(plane, k, dilation=d, padding=p, stride=s)  # type: ignore[arg-type]
-        return found.unflatten(1, (inputs.shape[1], -1))
+        found = functional.unfold(plane, k, dilation=d, padding=p, stride=s)
+        return found.reshape(len(found), inputs.shape[1], -1, found.shape[2])
     found = functional.pad(inputs, [size for size in reversed(padding) for _ in range(2)])
     for axis, (size, step, apart) in enumerate(zip(kernel, stride, dilation, strict=True), start=2):
         found = found.unfold(axis, (size - 1) * apart + 1, step)[..., ::apart]

@@ -148,7 +148,8 @@ def _check_sampling(sampler: Callable[[int, np.random.Generator], Iterator[IntAr
         return  # every case in every step, or too few draws to see more
     apart = "cases are not drawn independently of one another: "
     if len(sizes) > 1:
-        _check_spread(float(np.square(np.array(sizes) - n * q).sum()) / (n * q * (1 - q)), len(sizes), apart + "sizes of steps", 0.1)
+        squares = float(np.square(np.array(sizes) - n * q).sum()) / (n * q * (1 - q))
+        _check_spread(squares, len(sizes), apart + "sizes of steps", 0.1)
     _check_spread(float(np.square(counts - len(sizes) * q).sum()) / (len(sizes) * q * (1 - q)), n, apart + "steps of a case", 0.1)
 
 

@@ -90,7 +90,8 @@ def train_private(
         companies = list(companies_of_a_class(ctx, trained, together, len(alone)))
         clipping, reason = preflight.choose_clipping(
             trained, recipe.max_grad_norm, alone, together, companies, norms=recipe.clipping)
-        check_training(lambda tried, noise: PrivateTraining(trained, tried, noise, clipping, seed), recipe, noise_multiplier, together)
+        check_training(lambda tried, noise: PrivateTraining(trained, tried, noise, clipping, seed), recipe, noise_multiplier,
+                       together)
     start.check()
     with _frozen_layers_cached(ctx, model) as trained:
         training = PrivateTraining(trained, recipe, noise_multiplier, clipping, seed)

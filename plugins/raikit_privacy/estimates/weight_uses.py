@@ -81,7 +81,7 @@ class Graph:
 
     def own_functions(self) -> set[str]:
         """Return the names of operations whose backward pass is Python code: they may use weights that no edge shows."""
-        return {node.name() for node in self.nodes if isinstance(node, torch.autograd.function.BackwardCFunction)}
+        return {str(node.name()) for node in self.nodes if issubclass(type(node), torch.autograd.function.BackwardCFunction)}
 
     def leading_to(self, marked: Container[Any]) -> set[Any]:
         """Return the operations through which the backward pass reaches a marked one."""

@@ -140,7 +140,8 @@ class BookKeeping:
         for use in uses:
             before = self._layouts.get(use.signature)
             candidates = [before] if before is not None else layouts(output_shapes(use.node)[0], n)
-            pairs = [(one, other) for one, other in zip(plain[use.node], weighted[use.node], strict=True) if one is not None and other is not None]
+            pairs = [(one, other) for one, other in zip(plain[use.node], weighted[use.node], strict=True)
+                     if one is not None and other is not None]
             if all(_is_rounding(one) for one, _ in pairs):
                 continue  # no case has a gradient, so nothing can be learnt
             for layout in candidates:

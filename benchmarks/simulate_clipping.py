@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raikit_privacy.estimates import preflight
-from raikit_privacy.estimates.clipping import Layers, NotPrivateError, make_clipper
+from raikit_privacy.estimates.bookkeeping import make_clipper
+from raikit_privacy.estimates.clipping import Layers, NotPrivateError
 from raikit_privacy.estimates.dpsgd import freeze_feature_layers
 from raikit_privacy.estimates.draws import same_draws
 

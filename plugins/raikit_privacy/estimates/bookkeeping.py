@@ -28,7 +28,11 @@ from raikit_privacy.estimates import graph_rules
 from raikit_privacy.estimates.case_gradients import CaseGradients, Layout, Lookups, Products, by_case, layouts
 from raikit_privacy.estimates.clipping import (
     ClippedSum,
+    Clipper,
+    Clipping,
+    NormKind,
     Norms,
+    OneByOne,
     ShortcutError,
     case_losses,
     isolated_losses,
@@ -252,6 +256,12 @@ class BookKeeping:
         edge = GradientEdge(use.source, use.output)
         (back,) = torch.autograd.grad([edge], [parameter], [gradient], retain_graph=True)
         return back.to_dense() if back.is_sparse else back
+
+
+def make_clipper(model: raikit.Model, max_grad_norm: float, way: Clipping, norms: NormKind = "flat") -> Clipper:
+    """Return what clips the gradients of `model`."""
+    limits = Norms.of(model.module, max_grad_norm, norms)
+    return OneByOne(model, limits) if way == "one by one" else BookKeeping(model, limits)
 
 
 def _gradients(losses: Tensor, nodes: Sequence[Any], weights: Tensor, retain_graph: bool) -> dict[Any, tuple[Tensor | None, ...]]:

@@ -184,14 +184,6 @@ class OneByOne:
         yield
 
 
-def make_clipper(model: raikit.Model, max_grad_norm: float, way: Clipping, norms: NormKind = "flat") -> Clipper:
-    """Return what clips the gradients of `model`."""
-    from raikit_privacy.estimates.bookkeeping import BookKeeping
-
-    limits = Norms.of(model.module, max_grad_norm, norms)
-    return OneByOne(model, limits) if way == "one by one" else BookKeeping(model, limits)
-
-
 def gradients_of(losses: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
     """Return the gradient of the sum of `losses` with regard to each parameter; zeros where it is not used."""
     gradients = torch.autograd.grad(losses.sum(), parameters, allow_unused=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from raikit.arrays import IntArray
 from raikit_privacy.estimates import preflight
+from raikit_privacy.estimates.bookkeeping import make_clipper
 from raikit_privacy.estimates.clipping import (
     ClippedSum,
     Clipping,
@@ -20,7 +21,6 @@ from raikit_privacy.estimates.clipping import (
     NormKind,
     NotPrivateError,
     OneByOne,
-    make_clipper,
     padded_embeddings,
     trained_parameters,
 )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from raikit.format import percent
+from raikit_privacy.estimates.bookkeeping import make_clipper
 from raikit_privacy.estimates.clipping import (
     ClippedSum,
     Clipper,
@@ -28,7 +29,6 @@ from raikit_privacy.estimates.clipping import (
     ShortcutError,
     case_losses,
     gradients_of,
-    make_clipper,
     trained_parameters,
 )
 from raikit_privacy.estimates.draws import EXTREME_SEEDS, generator_states, same_draws, seeded

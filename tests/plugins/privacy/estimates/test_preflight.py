@@ -21,7 +21,8 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from raikit_privacy.estimates import dpsgd, preflight
-from raikit_privacy.estimates.clipping import NotPrivateError, ShortcutError, make_clipper
+from raikit_privacy.estimates.bookkeeping import make_clipper
+from raikit_privacy.estimates.clipping import NotPrivateError, ShortcutError
 from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
 from raikit_privacy.estimates.draws import same_draws
 from raikit_privacy.estimates.preflight import Cases, choose_clipping

@@ -158,7 +158,8 @@ class SectionBuilder:
         known = {(check.name, figure.id): figure for check in checks for figure in check.figures}
         drawn = {id(one) for one in opened if charts and self.groups.has(one)}
         cited = [(one.check, name) for one in opened if id(one) not in drawn for name in one.figures]
-        spare = [(one.check, name) for one in about for name in one.figures]
+        decided_first = sorted(about, key=lambda one: one.kind == "undecided")
+        spare = [(one.check, name) for one in decided_first for name in one.figures]
         most = max(_MOST_FIGURES - charts, 0) if charts else _FEWEST_FIGURES
         wanted = list(dict.fromkeys(key for key in cited if key in known))[:most]
         for key in [*spare, *known] if not charts else []:

@@ -194,7 +194,7 @@ def _reliability_spec() -> dict[str, Any]:
          "scale": {"domain": [0, 1]}}
     y = {"field": "rate", "type": "quantitative", "title": "came true", "axis": axis, "scale": {"domain": [0, 1]}}
     return {
-        "height": 300,
+        "height": 250,
         "layer": [
             {"mark": {"type": "rule", "strokeDash": [4, 4], "stroke": "var(--rule)", "strokeWidth": 1.5},
              "encoding": {"x": {"datum": 0, "type": "quantitative"}, "y": {"datum": 0, "type": "quantitative"},

@@ -119,6 +119,16 @@ def test_a_decision_has_room_for_a_few_words_in_a_line(browser, file, width):
     assert min(browser.run(cells)) >= 200
 
 
+@pytest.mark.parametrize("width", [360, 720, 900, 1440])
+def test_the_first_screen_has_room_for_a_few_words_in_a_line_without_rules(browser, record, tmp_path, width):
+    gaps = [CheckRecord(name=f"a.check_{number}", pillar="a", plugin="raikit", status="skipped", reason="slow") for number in range(3)]
+    without = record.model_copy(update={"gate": Gate(verdict="pass", rules=[]), "verdict": "pass", "checks": gaps})
+    browser.open(write_html(without, tmp_path)[0], width)
+    assert browser.run("document.querySelector('.hero').classList.contains('alone')")
+    widths = browser.run("[...document.querySelectorAll('.hero > *')].map((part) => part.clientWidth)")
+    assert len(widths) >= 2 and min(widths) >= 250
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_figures_come_alive_one_by_one_and_are_never_blank(browser, file, dark):
     browser.open(file, dark=dark)

@@ -22,6 +22,7 @@ from raikit.format import (
 )
 from raikit_privacy.estimates.attack import AttackedCases, AttackResult
 from raikit_privacy.report import promises
+from raikit_privacy.report.figures import attack_figures
 from raikit_privacy.report.wording import is_decisive, numbers
 
 _GUESSING = 0.5
@@ -79,7 +80,8 @@ def _area_finding(result: AttackResult) -> raikit.Finding:
         sentence=f"Of one training {one} and one other {one}, the training {one} has the lower {result.cases.kind} in "
                  f"{percent(area.value or 0.0)} of pairs ({ci}). Guessing gives {percent(_GUESSING)}.",
         facts=[*(excluded if kind == "fine" else []), ("About", "The audited model, measured."), *_sample_facts(result, area)],
-        what="membership inference", who="everyone", certainty=ci, metrics=[result.address(area)], figures=["roc"],
+        what="membership inference", who="everyone", certainty=ci, metrics=[result.address(area)],
+        figures=[figure.id for figure in attack_figures(result)],
     )
 
 

@@ -59,6 +59,13 @@ def verdict_of(statement: Statement) -> Verdict:
     return _VERDICTS.get(statement.kind, verdicts.FAIL)
 
 
+def fine(statements: Iterable[Statement], beside: dict[str, str]) -> BlockGroup:
+    """Return what was checked and is fine; as with the undecided, only what a rule depends on is not folded."""
+    known = blocks((one for one in statements if one.kind == "fine"), beside)
+    shown = [block for block in known if block.statement.rule is not None]
+    return BlockGroup("Checked and fine", shown, [block for block in known if block.statement.rule is None])
+
+
 def groups(statements: Sequence[Statement], budget: int, beside: dict[str, str]) -> list[BlockGroup]:
     """Return the groups of a section, without those that are fine or tell of a method.
 

@@ -51,7 +51,7 @@ class Section:
     tally: Tally
     stats: list[tuple[str, str]]
     groups: list[BlockGroup]
-    fine: list[Block]
+    fine: BlockGroup
     methods: list[Block]
     charts: list[Chart]
     figures: list[FigureView]
@@ -74,7 +74,7 @@ class Section:
     @property
     def hidden(self) -> int:
         """The number of findings that paper lacks."""
-        return sum(len(group.folded) for group in self.groups) + len(self.methods)
+        return sum(len(group.folded) for group in [*self.groups, self.fine]) + len(self.methods)
 
 
 @dataclass
@@ -129,7 +129,7 @@ class SectionBuilder:
         return Section(
             anchor=self._anchor(name), title=title, asks=asks, tally=rule_tally(about),
             stats=findings.stats(said, checks, self.record.confidence), groups=groups,
-            fine=findings.blocks([one for one in about if one.kind == "fine"], self._beside),
+            fine=findings.fine(about, self._beside),
             methods=findings.blocks([one for one in about if one.kind == "method"], self._beside), charts=charts,
             figures=figures, folded=folded, tables=self._tables(checks), checks=checks,
             numbers=sum(len(check.metrics) for check in checks),
@@ -154,11 +154,12 @@ class SectionBuilder:
     def _figures(
         self, checks: Sequence[raikit.CheckRecord], opened: Sequence[Statement], about: Sequence[Statement], charts: int
     ) -> tuple[list[FigureView], list[FigureView]]:
-        """Return the figures that carry the story and those for a fold."""
+        """Return the figures that carry the story and those for a fold; what no finding is about leads last."""
         known = {(check.name, figure.id): figure for check in checks for figure in check.figures}
         drawn = {id(one) for one in opened if charts and self.groups.has(one)}
         cited = [(one.check, name) for one in opened if id(one) not in drawn for name in one.figures]
-        spare = [(one.check, name) for one in about if one.kind in ("fine", "method") for name in one.figures]
+        decided_first = sorted(about, key=lambda one: one.kind == "undecided")
+        spare = [(one.check, name) for one in decided_first for name in one.figures]
         most = max(_MOST_FIGURES - charts, 0) if charts else _FEWEST_FIGURES
         wanted = list(dict.fromkeys(key for key in cited if key in known))[:most]
         for key in [*spare, *known] if not charts else []:

@@ -357,6 +357,41 @@ def test_a_heading_with_nothing_open_below_it_is_folded_with_it():
     assert "Cannot be decided 1, no rule depends on it" in text_of(record)
 
 
+def test_what_is_fine_is_open_only_where_a_rule_depends_on_it():
+    record = compared()
+    kept = Rule(id="kept", sentence="s", metric=record.checks[0].metrics[0].id, check="fairness.groups", limit=0.5, bound="max", status="pass",
+                value=0.03, low=0.01, high=0.05, n=900, unit="rate")  # fmt: skip
+    record.gate.rules.append(kept)
+    record.checks[0].findings.append(Finding(severity="note", kind="fine", headline="No gap is shown", evidence="gap 1 pp"))
+    (section,) = layout.build(record).pillars
+    assert [block.statement.rule for block in section.fine.shown] == [kept]
+    assert [block.statement.headline for block in section.fine.folded] == ["No gap is shown"]
+    assert "Checked and fine 1 of 2" in text_of(record)
+    record.gate.rules.remove(kept)
+    assert "<summary><h3>Checked and fine" in render(record) and "No gap is shown" in text_of(record)
+    assert "Checked and fine 1, no rule depends on it" in text_of(record)
+
+
+def test_a_figure_leads_that_a_finding_is_about_and_what_was_decided_leads_first():
+    def finding(kind, figure):
+        return Finding(severity="note", kind=kind, headline=f"About {figure}", evidence="n = 9", figures=[figure])
+
+    names = ["case", "open", "fine", "known"]
+    check = CheckRecord(name="a.b", pillar="a", plugin="raikit", status="ok", findings=[finding("undecided", "open"), finding("fine", "fine")],
+                        figures=[Figure(id=name, title=name, alt="It says.", data=[{"a": 1}], spec={"mark": "point"}) for name in names])  # fmt: skip
+    record = Record(name="m", verdict="pass", checks=[check], gate=Gate(verdict="pass", rules=[]))
+
+    def leading():
+        (section,) = layout.build(record).pillars
+        return [view.figure.id for view in section.figures]
+
+    assert leading() == ["fine", "open"]
+    check.findings.append(finding("worth_knowing", "known"))
+    assert leading() == ["known", "fine"]
+    check.findings.clear()
+    assert leading() == ["case", "open"]
+
+
 def test_a_page_words_nothing_that_the_statements_do_not_say():
     record = compared()
     shown = text_of(record)

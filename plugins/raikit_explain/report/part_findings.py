@@ -355,7 +355,7 @@ def _verdict(facts: Facts) -> raikit.Finding:
     return raikit.Finding(
         kind="worth_knowing",
         severity="warn",
-        headline=f"Do not rely on which {parts} are named for single {case_noun()}",
+        headline=f"Leaving {parts} out does not show which decide single {case_noun()}",
         evidence=evidence,
         **common,
     )

@@ -23,6 +23,7 @@ from raikit.stats.skewness import skewness_shift, skewness_shifts
 from raikit.stats.unseen import Repeats, distinct_share, farthest
 
 _LARGEST_Z = 8.0  # A tail of 6e-16: smaller p-values are not told apart.
+_ROUNDING = 1e-12  # A limit that is further by less is the same.
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def _none_may_be_seen(q: Quantities, z: ArrayLike, at: IntArray) -> BoolArray:
     """Return which rates are so near 0 or 1 that none of the clusters that repeat the rarer outcome need have been seen."""
     low, high = _limits_if_seen(q, z, at)
     lower, higher = _farther(q, z, at, low, high, of_contrast=True)
-    return np.asarray((lower < low) | (higher > high))
+    return np.asarray((lower < low - _ROUNDING) | (higher > high + _ROUNDING))
 
 
 def _by_separate_limits(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> BoolArray:

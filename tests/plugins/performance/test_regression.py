@@ -74,9 +74,9 @@ def test_a_bias_beyond_its_interval_is_said():
 
 def test_with_few_clusters_squared_errors_may_be_surely_large_but_not_surely_small():
     rng = np.random.default_rng(0)
-    truth = rng.normal(size=2_000)
-    frame = pd.DataFrame({"target": truth, "prediction": truth + rng.normal(size=2_000)})
-    few, many = (measured(frame.assign(c=(np.arange(2_000) // size).astype(str)), cluster=["c"])[0] for size in (50, 10))
+    truth = rng.normal(size=2_400)
+    frame = pd.DataFrame({"target": truth, "prediction": truth + rng.normal(size=2_400)})
+    few, many = (measured(frame.assign(c=(np.arange(2_400) // size).astype(str)), cluster=["c"])[0] for size in (60, 2))
     assert set(few["root_mean_squared_error"].flags) == {"open_high"}
     assert set(few["r2"].flags) == {"open_high", "open_low"}
     assert not few["mean_absolute_error"].flags

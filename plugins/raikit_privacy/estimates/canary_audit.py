@@ -78,7 +78,7 @@ class CanaryAudit:
         metrics = [raikit.Metric(
             "epsilon_lower_bound", epsilon, low=epsilon, high=epsilon, n=canaries,
             counts="canary", level=self.level, method=self.bound.method, args={"target": self.target}, promised=self.epsilon,
-            title=f"measured lower bound on ε, target ε = {self.target}", condition=_CONDITION, **common)]
+            flags=["bound"], title=f"measured lower bound on ε, target ε = {self.target}", condition=_CONDITION, **common)]
         metrics += [raikit.Metric.exact(
             "right_guesses", right, n=made, counts="guess", args={"target": self.target, "guesses": made},
             promised=self.allowed[made], title=f"right guesses about canaries, target ε = {self.target}", **common)
@@ -93,7 +93,7 @@ class CanaryAudit:
             metrics.append(raikit.Metric(
                 "epsilon_lower_bound", epsilon, low=epsilon, high=epsilon, n=guesses.canaries, counts="canary",
                 level=self.level, method=f"{bound.method}, Bonferroni over groups", simultaneous=True, condition=_CONDITION,
-                **fields))
+                flags=["bound"], **fields))
         return metrics
 
 

@@ -101,10 +101,10 @@ def _interval_problem(metric: Metric) -> str | None:
     if (metric.n or 0) < 1:
         return f"is {metric.value} from {metric.n} cases; without cases it is undefined: Metric.undefined(name, reason)"
     width = (metric.high or 0) - (metric.low or 0)
-    if not width and metric.method != "exact" and "no_variation" not in metric.flags:
+    if not width and metric.method != "exact" and not {"no_variation", "bound"} & set(metric.flags):
         return (
             f"is {metric.value} with an interval of zero width by {metric.method}; use Metric.exact for a value that is not an "
-            "estimate, and flags=['no_variation'] where the data did not vary"
+            "estimate, flags=['bound'] for one that is itself a limit, and flags=['no_variation'] where the data did not vary"
         )
     return "has an interval that is NaN" if math.isnan(width) else None
 

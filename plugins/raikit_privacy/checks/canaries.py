@@ -67,6 +67,8 @@ class Canaries(raikit.Check):
         RuntimeError
             If the training, or the model's `fresh`, changed the audited model.
         """
+        import torch
+
         from raikit_privacy.estimates.canaries import Canaries as Drawn
         from raikit_privacy.estimates.canary_audit import too_many_guesses
         from raikit_privacy.estimates.clipping import NotPrivateError
@@ -84,7 +86,8 @@ class Canaries(raikit.Check):
         if problem := too_many_guesses(self.options.guesses, len(canaries)):
             raise raikit.ConfigError(f"checks.privacy.canaries.guesses: {problem}.")
         try:
-            audits = [self._audit(ctx, canaries, number, target) for number, target in enumerate(sorted(self.options.epsilons))]
+            with torch.random.fork_rng(devices=[]):  # training draws, and other checks draw after it
+                audits = [self._audit(ctx, canaries, number, target) for number, target in enumerate(sorted(self.options.epsilons))]
         except NotPrivateError as error:
             return self._not_measured("; ".join(error.problems))
         if weights_digest(ctx.model) != digest:

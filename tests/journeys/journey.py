@@ -40,6 +40,15 @@ def write_audit_yaml(
     return path
 
 
+def write_failing_audit(folder: Path, gate: dict) -> Path:
+    """Write an audit of a table whose accuracy is .857."""
+    y = np.arange(1000) % 2
+    table = pd.DataFrame({"case": range(1000), "sex": np.where(np.arange(1000) % 3, "F", "M"), "y": y, "yhat": y})
+    table.loc[::7, "yhat"] = 1 - table.loc[::7, "y"]
+    load = {"load": {"kind": "predictions", "prediction": "yhat"}}
+    return write_audit_yaml(folder, table, checks=None, data={"sensitive": ["sex"]}, model=load, gate=gate, formats=["json"])
+
+
 def record(run: Path) -> dict:
     """Read the record of a run."""
     return json.loads((run / "audit.json").read_text(encoding="utf-8"))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-import numpy as np
-import pandas as pd
 import pytest
-from journey import record
+from journey import record, write_failing_audit
 
 from raikit.run import manifest
 
@@ -55,13 +53,9 @@ ATTACKS = {
 
 
 @pytest.fixture
-def failing(audit_yaml):
+def failing(tmp_path):
     """An audit of a table whose accuracy is .857, with a rule that asks for .9."""
-    y = np.arange(1000) % 2
-    table = pd.DataFrame({"case": range(1000), "sex": np.where(np.arange(1000) % 3, "F", "M"), "y": y, "yhat": y})
-    table.loc[::7, "yhat"] = 1 - table.loc[::7, "y"]
-    load = {"load": {"kind": "predictions", "prediction": "yhat"}}
-    return audit_yaml(table, checks=None, data={"sensitive": ["sex"]}, model=load, gate=RULES, formats=["json"])
+    return write_failing_audit(tmp_path, RULES)
 
 
 _ALWAYS = ("a metric whose address is another's", "an alias for another's metric", "another's pillar in every name", "formats of raikit")

@@ -26,6 +26,9 @@ FLAGS = [
 ]
 
 
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
 def chromium() -> str | None:
     """The browser's executable, None where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from change_records import comparison, history
-from headless import Browser, chromium
+from headless import OVERFLOW, Browser, chromium
 
-from raikit_reports import write_html
 from raikit_reports.changes import comparing, over_time
 
 pytestmark = [
@@ -26,7 +25,6 @@ OPEN = """(async () => {
 # Contrast is computed from the colours of the style sheet, in test_html.py; axe cannot tell it of text in drawings.
 AUDIT = """axe.run(document, {preload: false, resultTypes: ["violations"], rules: {"color-contrast": {enabled: %s}}})
   .then((found) => found.violations.map((one) => one.id + " " + one.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")))"""
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +36,6 @@ def axe(tmp_path_factory):
     if done.returncode or not script.exists():
         pytest.skip("npm could not install axe-core: there is no registry that it reaches")
     return script.read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser(str(chromium())) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def file(record, tmp_path_factory):
-    return write_html(record, tmp_path_factory.mktemp("report"))[0]
 
 
 def violations(browser: Browser, axe: str, contrast: bool = False) -> list[str]:

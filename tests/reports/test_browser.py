@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from headless import Browser, chromium
+from headless import OVERFLOW, chromium
 from pydantic import BaseModel
 from report_record import HOSTILE, metric
 
@@ -27,18 +27,6 @@ SCROLL_THROUGH = """(async () => {
   }
   return [...document.querySelectorAll(".chart")].map((chart) => chart.dataset.live);
 })()"""
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser(str(chromium())) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def file(record, tmp_path_factory):
-    return write_html(record, tmp_path_factory.mktemp("report"))[0]
 
 
 def attacked(node, attacks):

@@ -73,7 +73,7 @@ class Canaries(raikit.Check):
         from raikit_privacy.estimates.canary_audit import too_many_guesses
         from raikit_privacy.estimates.clipping import NotPrivateError
         from raikit_privacy.estimates.starting_weights import examine_starting_weights
-        from raikit_privacy.estimates.training import weights_digest
+        from raikit_privacy.estimates.training import require_unchanged, weights_digest
         from raikit_privacy.report import canaries as report
 
         assert ctx.model is not None and ctx.data is not None
@@ -90,8 +90,7 @@ class Canaries(raikit.Check):
                 audits = [self._audit(ctx, canaries, number, target) for number, target in enumerate(sorted(self.options.epsilons))]
         except NotPrivateError as error:
             return self._not_measured("; ".join(error.problems))
-        if weights_digest(ctx.model) != digest:
-            raise RuntimeError("Private training changed the audited model; no later measurement of it can be trusted.")
+        require_unchanged(ctx.model, digest, "Private training")
         return raikit.CheckResult(
             metrics=[metric for audit in audits for metric in audit.metrics], findings=report.findings(audits, self.address),
             tables=[report.table(audits)], figures=[report.figure(audit) for audit in audits])

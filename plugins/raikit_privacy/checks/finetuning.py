@@ -95,8 +95,7 @@ class PrivateFineTuning(raikit.Check):
         assert ctx.model is not None
         digest = training.weights_digest(ctx.model)
         start = examine_starting_weights(ctx, self.options.public_weights)
-        if training.weights_digest(ctx.model) != digest:
-            raise RuntimeError("The model's `fresh` changed the audited model; no later measurement of it can be trusted.")
+        training.require_unchanged(ctx.model, digest, "The model's `fresh`")
         if start.problem is not None:
             return self._unknown_start(start.problem)
         trials = Trials(self.options, ctx, training.ComparisonCases.sample(ctx, self.options.test_rows), start)
@@ -106,8 +105,7 @@ class PrivateFineTuning(raikit.Check):
             trials.discard()
             return self._untrainable(error.problems)
         trials.discard()
-        if training.weights_digest(ctx.model) != digest:
-            raise RuntimeError("Private training changed the audited model; no later measurement of it can be trusted.")
+        training.require_unchanged(ctx.model, digest, "Private training")
         reports = [TrainingReport(ctx, trials, outcome, self.address) for outcome in outcomes]
         metrics = ctx.levels.measure_all(
             [metric for report in reports for metric in report.metrics],

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
-
-from pydantic import Field, field_validator
 
 import raikit
+from raikit_privacy.checks.options import AttackOptions
 
 
 class MembershipInference(raikit.Check):
@@ -30,34 +28,17 @@ class MembershipInference(raikit.Check):
     requires = raikit.Requires(columns={"target", "prediction"}, tasks={"binary", "multiclass", "regression"}, splits={"train"})
     produces = ("privacy.membership_auc", "privacy.membership_tpr_at_fpr", "privacy.membership_advantage")
 
-    class Options(raikit.CheckOptions):
+    class Options(AttackOptions):
         """Options of ``privacy.membership_inference``."""
-
-        non_members: Literal["auto", "validation", "test"] = Field(
-            "auto", description="Split that was not trained on. auto: validation, and test only where there is none."
-        )
-        false_positive_rates: tuple[float, ...] = Field(
-            (0.01,), description="False positive rates at which the true positive rate is measured."
-        )
-        min_group: int = Field(
-            30, ge=2, description="Fewest members and fewest non-members of a group that is measured by itself."
-        )
-
-        @field_validator("false_positive_rates")
-        @classmethod
-        def _are_rates(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-            if len(set(values)) != len(values) or not all(0 < value < 1 for value in values):
-                raise ValueError("each must lie between 0 and 1, and none may be a duplicate")
-            return values
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Try the attack on everyone and on each group."""
         from raikit_privacy.estimates.attack import AttackedCases, attack, undefined_metrics
         from raikit_privacy.report import figures, membership, promises
 
-        split = self._non_member_split(ctx)
+        split = self.options.non_member_split(ctx)
         if split is None:
-            splits = " or ".join(self._candidate_splits())
+            splits = " or ".join(self.options.candidate_splits())
             reason = f"there are no cases in {splits} that were not trained on"
             return raikit.CheckResult(metrics=undefined_metrics(self.options.false_positive_rates, reason))
         cases = AttackedCases.read(ctx, split)
@@ -70,11 +51,3 @@ class MembershipInference(raikit.Check):
             metrics=metrics, figures=figures.attack_figures(result), findings=membership.findings(result),
             tables=[promises.audited_table(result.area), membership.population_table(cases)],
         )
-
-    def _candidate_splits(self) -> tuple[str, ...]:
-        chosen = self.options.non_members
-        return ("validation", "test") if chosen == "auto" else (chosen,)
-
-    def _non_member_split(self, ctx: raikit.CheckContext) -> str | None:
-        """Return the first candidate split that has cases; None if there is none."""
-        return next((split for split in self._candidate_splits() if ctx.predictions.size(split)), None)

@@ -1,4 +1,4 @@
-"""Options that all checks which train privately share."""
+"""Options that several checks share: those that attack the audited model, and those that train privately."""
 
 from __future__ import annotations
 
@@ -7,6 +7,35 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 import raikit
+
+
+class AttackOptions(raikit.CheckOptions):
+    """Whom an attack compares with the training cases, and what is measured."""
+
+    non_members: Literal["auto", "validation", "test"] = Field(
+        "auto", description="Split that was not trained on. auto: validation, and test only where there is none."
+    )
+    false_positive_rates: tuple[float, ...] = Field(
+        (0.01,), description="False positive rates at which the true positive rate is measured."
+    )
+    min_group: int = Field(
+        30, ge=2, description="Fewest members and fewest non-members of a group that is measured by itself."
+    )
+
+    @field_validator("false_positive_rates")
+    @classmethod
+    def _are_rates(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(values)) != len(values) or not all(0 < value < 1 for value in values):
+            raise ValueError("each must lie between 0 and 1, and none may be a duplicate")
+        return values
+
+    def candidate_splits(self) -> tuple[str, ...]:
+        """Return the splits that non-members may come from, the first choice first."""
+        return ("validation", "test") if self.non_members == "auto" else (self.non_members,)
+
+    def non_member_split(self, ctx: raikit.CheckContext) -> str | None:
+        """Return the first candidate split that has cases; None if there is none."""
+        return next((split for split in self.candidate_splits() if ctx.predictions.size(split)), None)
 
 
 class TrainingOptions(raikit.CheckOptions):

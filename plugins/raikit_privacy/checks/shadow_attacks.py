@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 import raikit
+from raikit_privacy.checks.options import AttackOptions
 
 
 class ShadowAttacks(raikit.Check):
@@ -38,7 +39,7 @@ class ShadowAttacks(raikit.Check):
     )
     produces = ("privacy.shadow_auc", "privacy.shadow_tpr_at_fpr")
 
-    class Options(raikit.CheckOptions):
+    class Options(AttackOptions):
         """Options of ``privacy.shadow_attacks``."""
 
         models: int = Field(16, ge=2, le=1024, description="Shadow models that are trained. An interrupted run keeps them.")
@@ -48,14 +49,8 @@ class ShadowAttacks(raikit.Check):
             ("bavaria", "rmia", "lira", "lira_offline", "calibrated", "quantile", "entropy", "loss"), min_length=1,
             description="Attacks that are tried. The first is the one that groups are examined with.",
         )
-        non_members: Literal["auto", "validation", "test"] = Field(
-            "auto", description="Split that was not trained on. auto: validation, and test only where there is none."
-        )
         false_positive_rates: tuple[float, ...] = Field(
             (0.01, 0.001), description="False positive rates at which the true positive rate is measured."
-        )
-        min_group: int = Field(
-            30, ge=2, description="Fewest members and fewest non-members of a group that is measured by itself."
         )
 
         @field_validator("attacks")
@@ -63,13 +58,6 @@ class ShadowAttacks(raikit.Check):
         def _are_different(cls, values: tuple[str, ...]) -> tuple[str, ...]:
             if len(set(values)) != len(values):
                 raise ValueError("no attack may be a duplicate")
-            return values
-
-        @field_validator("false_positive_rates")
-        @classmethod
-        def _are_rates(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-            if len(set(values)) != len(values) or not all(0 < value < 1 for value in values):
-                raise ValueError("each must lie between 0 and 1, and none may be a duplicate")
             return values
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
@@ -83,19 +71,18 @@ class ShadowAttacks(raikit.Check):
         from raikit_privacy.estimates.attack import AttackedCases
         from raikit_privacy.estimates.shadow_membership import ShadowResult, measure, score_cases
         from raikit_privacy.estimates.shadow_models import AttackedPool, ShadowModels, unknown_training
-        from raikit_privacy.estimates.training import weights_digest
+        from raikit_privacy.estimates.training import require_unchanged, weights_digest
         from raikit_privacy.report import shadow_attacks
 
         assert ctx.model is not None
-        split, options = self._non_member_split(ctx), self.options
+        split, options = self.options.non_member_split(ctx), self.options
         if reason := unknown_training(ctx.model) if split else "there are no cases that were not trained on":
             return self._not_measured(reason)
         assert split is not None
         digest = weights_digest(ctx.model)
         cases, pool = AttackedCases.read(ctx, split), AttackedPool.read(ctx, split)
         scores = score_cases(ctx, cases, pool, ShadowModels(ctx, pool, options.models), options.attacks)
-        if weights_digest(ctx.model) != digest:
-            raise RuntimeError("Training shadow models changed the audited model; no later measurement of it can be trusted.")
+        require_unchanged(ctx.model, digest, "Training shadow models")
         if len(reasons := [score for score in scores.values() if isinstance(score, str)]) == len(scores):
             return self._not_measured(reasons[0])
 
@@ -109,12 +96,6 @@ class ShadowAttacks(raikit.Check):
             metrics=metrics, findings=shadow_attacks.findings(result), figures=shadow_attacks.figures(result),
             tables=shadow_attacks.tables(result),
         )
-
-    def _non_member_split(self, ctx: raikit.CheckContext) -> str | None:
-        """Return the first candidate split that has cases; None if there is none."""
-        chosen = self.options.non_members
-        return next((split for split in (("validation", "test") if chosen == "auto" else (chosen,)) if ctx.predictions.size(split)),
-                    None)
 
     def _not_measured(self, reason: str) -> raikit.CheckResult:
         from raikit_privacy.estimates.shadow_membership import undefined_metrics

@@ -43,6 +43,26 @@ def weights_digest(model: raikit.Model) -> str:
     return digest.hexdigest()
 
 
+def require_unchanged(model: raikit.Model, digest: str, cause: str) -> None:
+    """Raise if the weights of the audited model are no longer those of a digest.
+
+    Parameters
+    ----------
+    model : Model
+    digest : str
+        Of `weights_digest`, before.
+    cause : str
+        What ran since then, as the subject of the sentence.
+
+    Raises
+    ------
+    RuntimeError
+        If they are not.
+    """
+    if weights_digest(model) != digest:
+        raise RuntimeError(f"{cause} changed the audited model; no later measurement of it can be trusted.")
+
+
 @dataclass(frozen=True)
 class TrainedPrivately:
     """What a private training did.

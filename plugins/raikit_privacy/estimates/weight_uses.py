@@ -1,4 +1,4 @@
-"""Where a network uses its weights, read from autograd's graph of the losses: it has an edge for each use, whoever makes it.
+"""Where a network uses its weights, read from autograd's graph of the losses: it has an edge for each use, in a layer or not.
 
 Nothing is put in the place of a layer, so layers that are used twice or share a weight, and weights that are used outside a layer,
 are uses like all others. Only what autograd's graph does not show is missed: functions with a backward pass of their own.

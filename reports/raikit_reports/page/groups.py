@@ -125,7 +125,7 @@ class Groups:
         bars = [
             charts.Bar(
                 fmt.capitalised(_name(metric)), metric.value or 0.0, metric.low, metric.high, metric.n,
-                tone if _key(metric.group or {}) == judged else "", not _is_in(metric, unjudged), _told(metric),
+                tone if _key(metric.group or {}) == judged else "", not _is_in(metric, unjudged), _labelled(metric),
             )
             for metric in shown
         ]  # fmt: skip
@@ -140,7 +140,7 @@ class Groups:
         for metric in metrics:
             group = metric.group or {}
             place = rows.index(group.get(columns[down])), heads.index(group.get(columns[across]))
-            names = tuple(_told(metric, columns[axis]) for axis in (down, across))
+            names = tuple(_labelled(metric, columns[axis]) for axis in (down, across))
             cells[place] = charts.Cell(metric.value or 0.0, metric.n, (names[0], names[1]))
         lines, tops = (
             [fmt.capitalised(fmt.value_text(columns[axis], value)) for value in part]
@@ -180,7 +180,7 @@ def _name(metric: raikit.Metric) -> str:
     return ", ".join(fmt.value_text(column, value) for column, value in (metric.group or {}).items())
 
 
-def _told(metric: raikit.Metric, column: str = "") -> str:
+def _labelled(metric: raikit.Metric, column: str = "") -> str:
     """Write a group, or its value of one column, with the column: the same text in all drawings."""
     group = metric.group or {}
     return fmt.group_label({column: group.get(column)} if column else group)

@@ -228,7 +228,12 @@ def _by_separate_limits(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -
 
     Those against a rest, and those of a quantity of whose rarer outcome some may not have been seen.
     """
-    return np.asarray((i >= q.groups) | (j >= q.groups) | _none_may_be_seen(q, z, i) | _none_may_be_seen(q, z, j))
+    if np.ndim(z) == 0:  # one look at each quantity serves all its contrasts
+        unseen = _none_may_be_seen(q, z, np.arange(len(q.rates)))
+        first, second = unseen[i], unseen[j]
+    else:
+        first, second = (_none_may_be_seen(q, z, side) for side in (i, j))
+    return np.asarray((i >= q.groups) | (j >= q.groups) | first | second)
 
 
 def _parts(

@@ -242,8 +242,8 @@ def lede_of_gap(gap: GapStatement, rule: Rule, unit: str | None) -> str:
     else:
         size = f"gap of {fmt.measure(rule.value, rule.low, rule.high, unit, short=False)}"
         is_beyond = f"exceeds the limit of {limit.removesuffix(' percentage points').removesuffix(f' {unit}')}"
-    told = f"Whether the {size} {is_beyond} is undecided." if undecided else f"The {size} {is_beyond}."
-    written = [f"{_pair(gap, name)} {told}" for name in (fmt.group_name, fmt.group_label)]
+    conclusion = f"Whether the {size} {is_beyond} is undecided." if undecided else f"The {size} {is_beyond}."
+    written = [f"{_pair(gap, name)} {conclusion}" for name in (fmt.group_name, fmt.group_label)]
     return next((text for text in written if len(text.split()) <= MOST_WORDS_OF_LEDE), written[-1])
 
 
